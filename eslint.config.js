@@ -1,0 +1,19 @@
+"use strict";
+const eslint = require("typescript-eslint");
+
+module.exports = eslint.config(
+  { ignores: ["dist/", "node_modules/"] },
+  {
+    files: ["src/**/*.ts", "test/**/*.ts"],
+    extends: [eslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { project: "./tsconfig.json" } },
+    rules: {
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/no-misused-promises": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+      eqeqeq: ["error", "always"],
+      "no-console": "error",
+    },
+  },
+);

@@ -1,0 +1,163 @@
+import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { Chalk, type ChalkInstance } from "chalk";
+import { codeOf } from "../errors.ts";
+import { type Emit, type Event, type EventName, hostPort } from "../events.ts";
+
+export interface ReporterOptions {
+  readonly json: boolean;
+  readonly level: "quiet" | "normal" | "verbose";
+  /** Whether lines are coloured; undefined decides by the environment and the terminal. */
+  readonly color: boolean | undefined;
+  /** Whether each datagram deserves a line for people: somebody is watching them come. */
+  readonly showDatagrams: boolean;
+}
+
+type Level = ReporterOptions["level"];
+
+const lowestLevel: Record<EventName, Level> = {
+  error: "quiet",
+  data: "quiet",
+  warning: "normal",
+  listening: "normal",
+  connected: "normal",
+  closed: "normal",
+  refused: "normal",
+  retry: "normal",
+  datagram: "normal",
+  resolved: "verbose",
+  trying: "verbose",
+  option: "verbose",
+};
+
+const rank: Record<Level, number> = { quiet: 0, normal: 1, verbose: 2 };
+
+/** Makes the one place where events become output: a line for people, an NDJSON object, or nothing. */
+export function createReporter(options: ReporterOptions): Emit {
+  const colors = new Chalk({ level: useColor(options.color) ? 1 : 0 });
+  return (event) => {
+    if (rank[lowestLevel[event.event]] > rank[options.level]) return;
+    if (options.json) return writeError(`${inJson(event)}\n`);
+    if (event.event === "datagram" && !options.showDatagrams && options.level !== "verbose") return;
+    writeError(inWords(event, colors));
+  };
+}
+
+/** --no-color, then FORCE_COLOR, then NO_COLOR (no-color.org), then whether stderr is a terminal. */
+function useColor(asked: boolean | undefined): boolean {
+  if (asked !== undefined) return asked;
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env;
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
+  if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
+  return isatty(2) && TERM !== "dumb";
+}
+
+function inJson({ event, ...fields }: Event): string {
+  return JSON.stringify({ event, time: new Date().toISOString(), ...fields });
+}
+
+function inWords(event: Event, colors: ChalkInstance): string {
+  if (event.event === "data") return hexDump(event, colors);
+  const [line, color] = lineOf(event, colors);
+  return `${colors.dim("portcat:")} ${color(line)}\n`;
+}
+
+function lineOf(
+  event: Exclude<Event, { event: "data" }>,
+  colors: ChalkInstance,
+): [string, ChalkInstance] {
+  switch (event.event) {
+    case "listening":
+      return [`listening on ${boundInWords(event)}`, colors.green];
+    case "connected":
+      return [connectedInWords(event), colors.green];
+    case "datagram":
+      return [
+        `${new Date().toISOString().slice(11, 23)} ${hostPort(event.from.address, event.from.port)}: ${bytesInWords(event.bytes)}`,
+        colors.cyan,
+      ];
+    case "closed":
+      return [closedInWords(event), event.reason === "end" ? colors.reset : colors.yellow];
+    case "error":
+      return [event.message, colors.red];
+    case "warning":
+      return [event.message, colors.yellow];
+    case "retry":
+      return [
+        `${event.message}; trying again in ${secondsInWords(event.delay)} (attempt ${String(event.attempt)})`,
+        colors.yellow,
+      ];
+    case "refused":
+      return [`turned ${event.remote} away: ${event.reason}`, colors.yellow];
+    case "resolved":
+      return [`${event.name} is ${event.addresses.join(", ")}`, colors.dim];
+    case "trying":
+      return [`trying ${hostPort(event.address, event.port)}`, colors.dim];
+    case "option":
+      return [`${event.name} is ${String(event.value)}`, colors.dim];
+  }
+}
+
+function boundInWords(event: Extract<Event, { event: "listening" }>): string {
+  if (event.transport === "unix") return event.path;
+  const place = hostPort(event.address, event.port);
+  const all = event.address === "::" || event.address === "0.0.0.0";
+  return `${place} (${event.transport}${all ? ", all interfaces" : ""})`;
+}
+
+function connectedInWords(event: Extract<Event, { event: "connected" }>): string {
+  if (event.transport === "unix") return `connected: ${event.path}`;
+  const { local, remote } = event;
+  return `connected: ${hostPort(remote.address, remote.port)} (from here: ${hostPort(local.address, local.port)})`;
+}
+
+function closedInWords(event: Extract<Event, { event: "closed" }>): string {
+  const { received, sent, datagrams } = event;
+  const counts = datagrams
+    ? `received ${countInWords(datagrams.received, "datagram")} (${bytesInWords(received)}), sent ${countInWords(datagrams.sent, "datagram")} (${bytesInWords(sent)})`
+    : `received ${bytesInWords(received)}, sent ${bytesInWords(sent)}`;
+  const why = event.reason === "end" ? "" : ` (${event.reason})`;
+  return `closed: ${event.peer}: ${counts} in ${secondsInWords(event.duration)}${why}`;
+}
+
+function countInWords(count: number, noun: string): string {
+  return `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+const bytesInWords = (bytes: number) => countInWords(bytes, "byte");
+const secondsInWords = (milliseconds: number) => `${String(Math.round(milliseconds) / 1000)} s`;
+
+/** Rows of sixteen bytes, as hexdump -C shows them, with an arrow for the direction. */
+function hexDump(event: Extract<Event, { event: "data" }>, colors: ChalkInstance): string {
+  const bytes = Buffer.from(event.hex, "hex");
+  const sent = event.direction === "sent";
+  const color = sent ? colors.cyan : colors.magenta;
+  let rows = "";
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = bytes.subarray(at, at + 16);
+    const digits = Array.from(row, (byte) => byte.toString(16).padStart(2, "0"));
+    const halves = `${digits.slice(0, 8).join(" ")}  ${digits.slice(8).join(" ")}`.padEnd(48);
+    const text = row.toString("latin1").replaceAll(/[^\x20-\x7e]/g, ".");
+    const offset = (event.offset + at).toString(16).padStart(8, "0");
+    rows += `${color(`${sent ? ">" : "<"} ${offset}  ${halves}  |${text}|`)}\n`;
+  }
+  return rows;
+}
+
+/** Writes to stderr. What nobody reads any more is nobody's loss: a broken stderr is not an error. */
+function writeError(text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  try {
+    if (stderrWaits) process.stderr.write(bytes);
+    else while (written < bytes.length) written += writeSync(2, bytes, written);
+  } catch (error) {
+    if (codeOf(error) !== "EAGAIN") return;
+    // Another program made our stderr non-blocking: from here on Node waits for it.
+    stderrWaits = true;
+    process.stderr.on("error", () => undefined);
+    process.stderr.write(bytes.subarray(written));
+  }
+}
+
+let stderrWaits = false;

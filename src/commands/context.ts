@@ -1,0 +1,13 @@
+import type { Emit } from "../events.ts";
+import type { PortcatError } from "../errors.ts";
+
+/** What every command is given. */
+export interface Context {
+  readonly emit: Emit;
+  /** Aborts when the run is to end; its reason is a PortcatError. */
+  readonly signal: AbortSignal;
+  /** Ends the run for this reason. */
+  readonly abort: (reason: PortcatError) => void;
+  /** Whether an event for every datagram goes anywhere. */
+  readonly datagramsShown: () => boolean;
+}

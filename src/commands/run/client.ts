@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConnectOptions, StreamOptions } from "../../cli/options.ts";
+import type { Connection } from "../../endpoints/connection.ts";
+import { abortable } from "../../endpoints/resolve.ts";
+import { ExitCode, PortcatError } from "../../errors.ts";
+import type { Context } from "../context.ts";
+import { converse, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
+
+const worthAnotherTry: readonly number[] = [
+  ExitCode.unresolved,
+  ExitCode.refused,
+  ExitCode.unreachable,
+];
+
+/** Connects, as often as asked for, and joins the connection to stdin and stdout. */
+export async function runClient(
+  connect: () => Connection | Promise<Connection>,
+  options: StreamOptions & Partial<ConnectOptions>,
+  context: Context,
+): Promise<void> {
+  limitRun(options.timeout, context);
+  const connection = await connectWithRetries(connect, options, context);
+  const local = { source: stdinFor(options, "client"), sink: stdoutFor(options) };
+  const { failure } = await converse(local, connection, rulesOf(options, 1, context), 1, context);
+  if (failure !== undefined) throw failure;
+}
+
+async function connectWithRetries(
+  connect: () => Connection | Promise<Connection>,
+  { retry = 0, retryInterval = 0 }: Partial<ConnectOptions>,
+  { emit, signal }: Context,
+): Promise<Connection> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!(error instanceof PortcatError) || attempt > retry) throw error;
+      if (!worthAnotherTry.includes(error.exitCode)) throw error;
+      emit({ event: "retry", message: error.message, attempt, delay: retryInterval });
+      await abortable(signal, sleep(retryInterval));
+    }
+  }
+}

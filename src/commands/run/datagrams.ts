@@ -1,0 +1,90 @@
+import type { Socket } from "node:dgram";
+import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
+import { openStdout, stdinIsTerminal, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import type { UdpOptions, UdpSink, UdpSource } from "../../endpoints/udp.ts";
+import type { Endpoint, Source, Stage } from "../../flow/chunk.ts";
+import type { Framing } from "../../flow/framing.ts";
+import { type Outcome, relay } from "../../flow/relay.ts";
+import { announce } from "../../flow/stages/announce.ts";
+import { dump } from "../../flow/stages/dump.ts";
+import { printable } from "../../flow/stages/printable.ts";
+import type { Context } from "../context.ts";
+
+export interface WatchingFlags {
+  timeout?: number;
+  hex?: boolean;
+  raw?: boolean;
+}
+
+export function udpOptionsOf(flags: UdpFlags): UdpOptions {
+  return {
+    join: flags.join,
+    ttl: flags.ttl,
+    loopback: flags.loopback,
+    broadcast: flags.broadcast ?? false,
+    receiveBufferBytes: flags.receiveBuffer,
+    sendBufferBytes: flags.sendBuffer,
+    reusePort: flags.reusePort ?? false,
+  };
+}
+
+/** How stdin is cut: as asked for, else a line at a time on a terminal, else all of it as one. */
+export function framingOf({ lines, chunk }: FramingFlags, evenEmpty: boolean): Framing {
+  if (chunk !== undefined) return { kind: "chunks", size: chunk };
+  return lines || stdinIsTerminal() ? { kind: "lines" } : { kind: "whole", evenEmpty };
+}
+
+/** Joins a UDP socket to stdout and to a source of datagrams, up to its `closed` event. */
+export async function exchange(
+  source: Source | undefined,
+  peer: Endpoint & { source: UdpSource; sink: UdpSink },
+  flags: WatchingFlags & { idleTimeout?: number },
+  context: Context,
+): Promise<Outcome> {
+  const { emit, signal } = context;
+  const inbound: Stage[] = [];
+  if (context.datagramsShown()) inbound.push(announce(emit));
+  if (flags.hex) inbound.push(dump(1, "received", emit));
+  if (stdoutIsTerminal() && !flags.raw) inbound.push(printable);
+  const begun = performance.now();
+  const outcome = await relay({ source, sink: openStdout() }, peer, {
+    halfClose: true,
+    allowHalfOpen: false,
+    lingerMs: 200,
+    idleTimeoutMs: flags.idleTimeout ?? 0,
+    outbound: flags.hex ? [dump(1, "sent", emit)] : [],
+    inbound,
+    signal,
+  });
+  emit({
+    event: "closed",
+    id: 1,
+    peer: peer.name,
+    received: outcome.received,
+    sent: outcome.sent,
+    datagrams: { received: peer.source.received, sent: peer.sink.sent },
+    duration: Math.round(performance.now() - begun),
+    reason: outcome.failure?.code ?? "end",
+  });
+  if (peer.source.dropped > 0)
+    emit({
+      event: "warning",
+      message: `${String(peer.source.dropped)} datagrams were dropped: stdout was too slow for them`,
+    });
+  return outcome;
+}
+
+/** An endpoint of a UDP socket. */
+export function udpEndpoint(name: string, socket: Socket, source: UdpSource, sink: UdpSink) {
+  let closed = false;
+  return {
+    name,
+    source,
+    sink,
+    close: () => {
+      source.stop();
+      if (!closed) socket.close();
+      closed = true;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { ListenerOptions, StreamOptions } from "../../cli/options.ts";
+import { type Connection, peerOf } from "../../endpoints/connection.ts";
+import type { Listener, OnConnection } from "../../endpoints/listener.ts";
+import { abortable } from "../../endpoints/resolve.ts";
+import { errorEvent } from "../../errors.ts";
+import { FanOut } from "../../flow/fan-out.ts";
+import type { Local, Outcome } from "../../flow/relay.ts";
+import { SharedSink } from "../../flow/shared-sink.ts";
+import type { Context } from "../context.ts";
+import { announceBound, forgetReadyFile } from "./ready-file.ts";
+import { converse, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
+
+/** Listens, and joins one client, or with --keep-open every client, to stdin and stdout. */
+export async function runListener(
+  open: (onConnection: OnConnection) => Promise<Listener>,
+  options: StreamOptions & ListenerOptions,
+  context: Context,
+): Promise<void> {
+  limitRun(options.timeout, context);
+  forgetReadyFile(options.readyFile);
+  await (options.keepOpen ? serveAll : serveOne)(open, options, context);
+}
+
+type Open = (onConnection: OnConnection) => Promise<Listener>;
+
+async function serveOne(
+  open: Open,
+  options: StreamOptions & ListenerOptions,
+  context: Context,
+): Promise<void> {
+  let taken: (connection: Connection) => void = () => undefined;
+  const first = new Promise<Connection>((resolve) => (taken = resolve));
+  let served = false;
+  const listener: Listener = await open((connection) => {
+    // The system may have one more ready by the time we stop listening.
+    if (served) return connection.close();
+    served = true;
+    listener.close();
+    taken(connection);
+  });
+  let connection: Connection;
+  try {
+    announceBound(listener.bound, options.readyFile, context);
+    connection = await abortable(context.signal, first);
+  } finally {
+    listener.close();
+  }
+  const local = { source: stdinFor(options, "listener"), sink: stdoutFor(options) };
+  const { failure } = await converse(local, connection, rulesOf(options, 1, context), 1, context);
+  if (failure !== undefined) throw failure;
+}
+
+async function serveAll(
+  open: Open,
+  options: StreamOptions & ListenerOptions,
+  context: Context,
+): Promise<void> {
+  const source = stdinFor(options, "listener");
+  const stdin = source && new FanOut(source, { queueBytes: options.queue, stallMs: options.stall });
+  const sink = stdoutFor(options);
+  const stdout = sink && new SharedSink(sink);
+  const sessions = new Set<Promise<void>>();
+  let lastId = 0;
+
+  const listener = await open((connection) => {
+    if (sessions.size >= (options.maxConnections ?? Infinity)) {
+      const reason = `${String(sessions.size)} clients are there already`;
+      context.emit({ event: "refused", remote: peerOf(connection.ends), reason });
+      return connection.close();
+    }
+    const id = ++lastId;
+    const local: Local = {
+      source: stdin?.subscribe(() => connection.sink.taken),
+      sink: stdout?.member(),
+    };
+    const session = converse(local, connection, rulesOf(options, id, context), id, context).then(
+      (outcome) => {
+        sessions.delete(session);
+        clientDone(outcome, id, context);
+      },
+    );
+    sessions.add(session);
+  });
+  try {
+    announceBound(listener.bound, options.readyFile, context);
+    await abortable(context.signal, new Promise<never>(() => undefined));
+  } finally {
+    listener.close();
+    await Promise.all(sessions);
+    stdin?.stop();
+  }
+}
+
+/** One client's failure is its own; a failure of stdin or stdout is everybody's. */
+function clientDone({ failure, local }: Outcome, id: number, context: Context): void {
+  if (failure === undefined || context.signal.aborted) return;
+  if (local) context.abort(failure);
+  else context.emit({ ...errorEvent(failure), id });
+}

@@ -1,0 +1,84 @@
+import type { SocketOptionFlags, StreamOptions } from "../../cli/options.ts";
+import type { Connection } from "../../endpoints/connection.ts";
+import { peerOf } from "../../endpoints/connection.ts";
+import type { SocketOptions } from "../../endpoints/socket-options.ts";
+import { openStdin, openStdout, stdinIsNull, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import { ExitCode, PortcatError } from "../../errors.ts";
+import type { Sink, Source, Stage } from "../../flow/chunk.ts";
+import { type Local, type Outcome, relay, type RelayRules } from "../../flow/relay.ts";
+import { crlf } from "../../flow/stages/crlf.ts";
+import { dump } from "../../flow/stages/dump.ts";
+import { lineDelay } from "../../flow/stages/line-delay.ts";
+import { printable } from "../../flow/stages/printable.ts";
+import type { Context } from "../context.ts";
+
+/** stdin, where it is to be sent. A listener whose stdin is closed or /dev/null sends nothing. */
+export function stdinFor(options: StreamOptions, role: "listener" | "client"): Source | undefined {
+  if (!options.stdin || options.receiveOnly) return undefined;
+  if (role === "listener" && stdinIsNull()) return undefined;
+  return openStdin();
+}
+
+/** stdout, where something is to be received. */
+export function stdoutFor(options: StreamOptions): Sink | undefined {
+  return options.sendOnly ? undefined : openStdout();
+}
+
+/** What the options say about one connection. */
+export function rulesOf(options: StreamOptions, id: number, { emit, signal }: Context): RelayRules {
+  const outbound: Stage[] = [];
+  if (options.lineDelay !== undefined) outbound.push(lineDelay(options.lineDelay));
+  if (options.crlf) outbound.push(crlf);
+  if (options.hex) outbound.push(dump(id, "sent", emit));
+  const inbound: Stage[] = [];
+  if (options.hex) inbound.push(dump(id, "received", emit));
+  if (stdoutIsTerminal() && !options.raw) inbound.push(printable);
+  return {
+    halfClose: options.halfClose,
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    lingerMs: options.linger,
+    idleTimeoutMs: options.idleTimeout ?? 0,
+    receiveBytes: options.bytes,
+    outbound,
+    inbound,
+    signal,
+  };
+}
+
+/** Joins the near side to one connection, from its `connected` event to its `closed`. */
+export async function converse(
+  local: Local,
+  connection: Connection,
+  rules: RelayRules,
+  id: number,
+  context: Context,
+): Promise<Outcome> {
+  const { emit } = context;
+  const begun = performance.now();
+  emit({ event: "connected", id, ...connection.ends });
+  const outcome = await relay(local, connection, rules);
+  emit({
+    event: "closed",
+    id,
+    peer: peerOf(connection.ends),
+    received: outcome.received,
+    sent: outcome.sent,
+    duration: Math.round(performance.now() - begun),
+    reason: outcome.failure?.code ?? "end",
+  });
+  return outcome;
+}
+
+export function socketOptionsOf(options: SocketOptionFlags): SocketOptions {
+  return { noDelay: !options.delay, keepAliveMs: options.keepAlive, dscp: options.tos };
+}
+
+/** Ends the whole run after this many milliseconds. */
+export function limitRun(timeoutMs: number | undefined, context: Context): void {
+  if (timeoutMs === undefined) return;
+  const late = new PortcatError(`not done within ${String(timeoutMs / 1000)} s (--timeout)`, {
+    exitCode: ExitCode.timedOut,
+    code: "ETIMEDOUT",
+  });
+  setTimeout(() => context.abort(late), timeoutMs).unref();
+}

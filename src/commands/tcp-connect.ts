@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import {
+  type ConnectOptions,
+  connectOptions,
+  excludes,
+  type FamilyOptions,
+  familyOf,
+  familyOptions,
+  fdOption,
+  needs,
+  outputOptions,
+  socketOptions,
+  type SocketOptionFlags,
+  type SourceOption,
+  sourceOption,
+  type StreamOptions,
+  streamOptions,
+} from "../cli/options.ts";
+import { parsePlace } from "../cli/place.ts";
+import type { Context } from "./context.ts";
+
+type Options = StreamOptions & ConnectOptions & FamilyOptions & SourceOption & SocketOptionFlags;
+
+const ofConnecting = ["--connect-timeout", "--retry", "--source", "--ipv4", "--ipv6"];
+
+export function addTcpConnect(tcp: Command, context: Context): void {
+  const command = tcp
+    .command("connect")
+    .summary("connect to a TCP port")
+    .description("Connect to a TCP port and join the connection to stdin and stdout.")
+    .usage("[options] <host> <port>")
+    .argument(
+      "[place...]",
+      "host and port: two words, host:port or [v6]:port; a port alone is localhost's",
+    )
+    .action(async (words: string[], options: Options, command: Command) => {
+      needs(command, ["--retry-interval"], "--retry");
+      const { runClient } = await import("./run/client.ts");
+      const { socketOptionsOf } = await import("./run/session.ts");
+      const { checkSocketOptions } = await import("../endpoints/socket-options.ts");
+      const sockets = socketOptionsOf(options);
+      checkSocketOptions(sockets);
+      if (options.fd !== undefined) {
+        excludes(command, ofConnecting, "--fd");
+        if (words.length > 0) excludes(command, ["--fd"], "a host or a port");
+        const { checkDescriptor, connectionOnDescriptor } =
+          await import("../endpoints/descriptor.ts");
+        const { fd } = options;
+        checkDescriptor(fd);
+        return runClient(() => connectionOnDescriptor(fd), options, context);
+      }
+      const { host = "localhost", port } = parsePlace(words, 1);
+      const { connectTcp } = await import("../endpoints/tcp-connect.ts");
+      const target = {
+        host,
+        port,
+        family: familyOf(options),
+        timeoutMs: options.connectTimeout,
+        ...(options.source && { source: options.source }),
+        ...sockets,
+      };
+      await runClient(() => connectTcp(target, context.signal, context.emit), options, context);
+    });
+  connectOptions(command);
+  familyOptions(command);
+  sourceOption(command);
+  streamOptions(command);
+  socketOptions(command);
+  fdOption(command, "talk through an inherited connected socket instead");
+  outputOptions(command);
+}

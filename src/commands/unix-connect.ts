@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import {
+  type ConnectOptions,
+  connectOptions,
+  excludes,
+  fdOption,
+  needs,
+  outputOptions,
+  type StreamOptions,
+  streamOptions,
+} from "../cli/options.ts";
+import { usageError } from "../errors.ts";
+import type { Context } from "./context.ts";
+
+type Options = StreamOptions & ConnectOptions;
+
+export function addUnixConnect(unix: Command, context: Context): void {
+  const command = unix
+    .command("connect")
+    .summary("connect to a UNIX socket")
+    .description("Connect to a UNIX socket and join the connection to stdin and stdout.")
+    .usage("[options] <path>")
+    .argument("[path]", "the socket file; @name is in Linux's abstract namespace")
+    .action(async (path: string | undefined, options: Options, command: Command) => {
+      needs(command, ["--retry-interval"], "--retry");
+      const { runClient } = await import("./run/client.ts");
+      if (options.fd !== undefined) {
+        excludes(command, ["--connect-timeout", "--retry"], "--fd");
+        if (path !== undefined) excludes(command, ["--fd"], "a path");
+        const { checkDescriptor, connectionOnDescriptor } =
+          await import("../endpoints/descriptor.ts");
+        const { fd } = options;
+        checkDescriptor(fd);
+        return runClient(() => connectionOnDescriptor(fd), options, context);
+      }
+      if (path === undefined) throw usageError("expected the path of a UNIX socket");
+      const { connectUnix, socketName } = await import("../endpoints/unix.ts");
+      socketName(path);
+      const target = { path, timeoutMs: options.connectTimeout };
+      await runClient(() => connectUnix(target, context.signal, context.emit), options, context);
+    });
+  connectOptions(command);
+  streamOptions(command);
+  fdOption(command, "talk through an inherited connected socket instead");
+  outputOptions(command);
+}

@@ -1,0 +1,57 @@
+import type { Command } from "commander";
+import {
+  excludes,
+  fdOption,
+  type ListenerOptions,
+  listenerOptions,
+  modeOption,
+  needs,
+  outputOptions,
+  type StreamOptions,
+  streamOptions,
+} from "../cli/options.ts";
+import { usageError } from "../errors.ts";
+import type { Context } from "./context.ts";
+
+type Options = StreamOptions & ListenerOptions & { mode?: number };
+
+export function addUnixListen(unix: Command, context: Context): void {
+  const command = unix
+    .command("listen")
+    .summary("listen on a UNIX socket")
+    .description(
+      "Accept a connection on a UNIX socket and join it to stdin and stdout. The socket file is removed at the end.",
+    )
+    .usage("[options] <path>")
+    .argument("[path]", "the socket file; @name is in Linux's abstract namespace")
+    .action(async (path: string | undefined, options: Options, command: Command) => {
+      needs(command, ["--max-connections", "--queue", "--stall"], "--keep-open");
+      const { runListener } = await import("./run/listener.ts");
+      const { backlog, fd, mode } = options;
+      if (fd !== undefined) {
+        excludes(command, ["--mode"], "--fd");
+        if (path !== undefined) excludes(command, ["--fd"], "a path");
+        const { checkDescriptor, listenOnDescriptor } = await import("../endpoints/descriptor.ts");
+        checkDescriptor(fd);
+        return runListener(
+          (take) => listenOnDescriptor(fd, backlog, { noDelay: false }, take, context.emit),
+          options,
+          context,
+        );
+      }
+      if (path === undefined) throw usageError("expected the path of a UNIX socket");
+      const { listenUnix, socketName } = await import("../endpoints/unix.ts");
+      socketName(path);
+      if (path.startsWith("@")) excludes(command, ["--mode"], "a name in the abstract namespace");
+      await runListener(
+        (take) => listenUnix({ path, mode, backlog }, take, context.signal, context.emit),
+        options,
+        context,
+      );
+    });
+  command.addOption(modeOption());
+  listenerOptions(command);
+  streamOptions(command);
+  fdOption(command, "listen on an inherited socket instead (systemd's first is 3)");
+  outputOptions(command);
+}

@@ -1,0 +1,103 @@
+import type { Socket } from "node:net";
+import { type Ends, hostPort } from "../events.ts";
+import type { Chunk, Endpoint, Source } from "../flow/chunk.ts";
+import { StreamSink } from "../flow/stream-sink.ts";
+import { StreamSource } from "../flow/stream-source.ts";
+import type { SocketReads } from "./socket-reads.ts";
+import { unacknowledged } from "./tcp-queue.ts";
+
+/** An endpoint that is a connected socket, with the names of its two ends. */
+export interface Connection extends Endpoint {
+  readonly ends: Ends;
+}
+
+/** The peer in words: "127.0.0.1:9000", or the path of a UNIX socket. */
+export function peerOf(ends: Ends): string {
+  return ends.transport === "unix" ? ends.path : hostPort(ends.remote.address, ends.remote.port);
+}
+
+/** An IPv4 peer of a dual-stack socket is shown as the IPv4 address that it is. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** The two ends of a TCP socket, as the system reports them. */
+export function tcpEnds(socket: Socket): Ends {
+  return {
+    transport: "tcp",
+    local: { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 },
+    remote: { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 },
+  };
+}
+
+/**
+ * An endpoint of a connected socket.
+ *
+ * @param reads - its reused buffers, where it was made with them; else it is read the plain way
+ */
+export function connectionOf(socket: Socket, ends: Ends, reads?: SocketReads): Connection {
+  const source: Source = reads ?? new StreamSource(socket, "stream");
+  const peerEnded = () => reads?.ended ?? socket.readableEnded;
+  return {
+    name: peerOf(ends),
+    ends,
+    source,
+    sink: new SocketSink(socket, ends, peerEnded),
+    close: () => {
+      source.stop();
+      socket.destroy();
+    },
+  };
+}
+
+const nothing = Buffer.alloc(0);
+const answerMs = 200;
+
+class SocketSink extends StreamSink {
+  readonly #socket: Socket;
+  readonly #ends: Ends;
+  readonly #peerEnded: () => boolean;
+  #lastWrite = 0;
+
+  constructor(socket: Socket, ends: Ends, peerEnded: () => boolean) {
+    super(socket);
+    this.#peerEnded = peerEnded;
+    this.#socket = socket;
+    this.#ends = ends;
+  }
+
+  /** What Node and the system hold for a slow peer is not taken yet. */
+  override get taken(): number {
+    const handle = (this.#socket as unknown as { _handle: { writeQueueSize?: number } | null })
+      ._handle;
+    const queued = handle?.writeQueueSize ?? this.#socket.writableLength;
+    return this.#socket.bytesWritten - queued - unacknowledged(this.#ends);
+  }
+
+  override write(chunk: Chunk): void {
+    this.#lastWrite = performance.now();
+    super.write(chunk);
+  }
+
+  /**
+   * A peer that has ended may have left for good: then what we sent is answered by a reset, which
+   * nobody would see, for there is nothing more to read or write. So the socket is asked once more
+   * before our end, by an empty write; on another machine, after the time an answer may take.
+   */
+  override end(): void {
+    if (this.#lastWrite === 0 || !this.#peerEnded()) return super.end();
+    const ask = () => {
+      this.write({ bytes: nothing, release: () => undefined });
+      super.end();
+    };
+    const wait = this.#isLocal() ? 0 : this.#lastWrite + answerMs - performance.now();
+    if (wait > 0) setTimeout(ask, wait);
+    else ask();
+  }
+
+  #isLocal(): boolean {
+    if (this.#ends.transport === "unix") return true;
+    const { local, remote } = this.#ends;
+    return local.address === remote.address || remote.address.startsWith("127.");
+  }
+}

@@ -1,0 +1,73 @@
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import { codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
+import type { Emit, Ends } from "../events.ts";
+import { type Connection, connectionOf, tcpEnds } from "./connection.ts";
+import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
+import { SocketReads } from "./socket-reads.ts";
+import type { SocketOptions } from "./socket-options.ts";
+
+/** @throws PortcatError (exit code 2) when the descriptor is not an open socket */
+export function checkDescriptor(fd: number): void {
+  let isSocket: boolean;
+  try {
+    isSocket = fstatSync(fd).isSocket();
+  } catch (error) {
+    throw usageError(`--fd ${String(fd)}: no such descriptor was handed to us (${codeOf(error)})`);
+  }
+  if (!isSocket) throw usageError(`--fd ${String(fd)}: the descriptor is not a socket (ENOTSOCK)`);
+}
+
+const inWords = (fd: number) => `descriptor ${String(fd)}`;
+
+function endsOf(socket: Socket, fd: number): Ends {
+  return socket.remoteAddress === undefined
+    ? { transport: "unix", path: inWords(fd) }
+    : tcpEnds(socket);
+}
+
+/**
+ * Listens on an inherited socket that is bound or listening already (sd_listen_fds(3)).
+ *
+ * @throws PortcatError when it is not such a socket (exit code 7)
+ */
+export async function listenOnDescriptor(
+  fd: number,
+  backlog: number,
+  sockets: SocketOptions,
+  onConnection: OnConnection,
+  emit: Emit,
+): Promise<Listener> {
+  const ends = (accepted: Socket) => endsOf(accepted, fd);
+  const server = await listen(inWords(fd), { fd, backlog }, sockets, ends, onConnection, emit);
+  return { bound: boundOf(server), close: () => server.close() };
+}
+
+/**
+ * Talks through an inherited connected socket.
+ *
+ * @throws PortcatError when it is not connected (exit code 7)
+ */
+export function connectionOnDescriptor(fd: number): Connection {
+  const reads = new SocketReads();
+  let socket: Socket;
+  try {
+    const options = { fd, allowHalfOpen: true, onread: reads.onread, pauseOnCreate: true };
+    socket = new Socket(options);
+  } catch (error) {
+    throw new PortcatError(`cannot use ${inWords(fd)}: ${(error as Error).message}`, {
+      exitCode: ExitCode.cannotBind,
+      code: codeOf(error),
+      cause: error,
+    });
+  }
+  if (socket.localAddress !== undefined && socket.remoteAddress === undefined) {
+    socket.destroy();
+    throw new PortcatError(
+      `cannot talk through ${inWords(fd)}: it is not connected (a listening one goes to \`listen\`)`,
+      { exitCode: ExitCode.cannotBind, code: "ENOTCONN" },
+    );
+  }
+  reads.attach(socket);
+  return connectionOf(socket, endsOf(socket, fd), reads);
+}

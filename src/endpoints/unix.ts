@@ -1,0 +1,184 @@
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { Socket } from "node:net";
+import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
+import type { Emit } from "../events.ts";
+import { type Connection, connectionOf } from "./connection.ts";
+import { listen, type Listener, type OnConnection } from "./listener.ts";
+import { abortable } from "./resolve.ts";
+import { SocketReads } from "./socket-reads.ts";
+
+/** sun_path holds 108 bytes on Linux and 104 elsewhere, with a final NUL (unix(7), unix(4)). */
+const longestPath = process.platform === "linux" ? 107 : 103;
+
+const noOptions = { noDelay: false };
+
+/**
+ * The system's name of a socket: a path, or for "@name" one in Linux's abstract namespace.
+ *
+ * @throws PortcatError (exit code 2) when it is empty or too long, or this system has no such names
+ */
+export function socketName(path: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes === 0) throw usageError("the path of a UNIX socket cannot be empty");
+  if (process.platform !== "win32" && bytes > longestPath)
+    throw usageError(
+      `the path ${path} is ${String(bytes)} bytes long; the system's limit is ${String(longestPath)}`,
+    );
+  if (!path.startsWith("@")) return path;
+  if (process.platform !== "linux")
+    throw usageError(
+      `${path}: names in the abstract namespace exist on Linux only (a file: ./${path})`,
+    );
+  if (path === "@") throw usageError("the name after @ cannot be empty");
+  return `\0${path.slice(1)}`;
+}
+
+const isAbstract = (path: string) => path.startsWith("@");
+
+/** Node 20 fills an abstract name up with NUL bytes, which are part of a name (unix(7)). */
+function warnOfPadding(path: string, emit: Emit): void {
+  if (!isAbstract(path) || Number(process.versions.node.split(".")[0]) >= 22) return;
+  const message = `${path}: Node 20 pads abstract names, so only programs on Node 20 meet under it; Node 22 does not`;
+  emit({ event: "warning", message });
+}
+
+/**
+ * Listens on a UNIX socket. A socket file that nobody listens on any more is replaced; it is removed
+ * again by `close`, and when the process exits.
+ *
+ * @param mode - permission bits of the socket file; undefined leaves them to the umask
+ * @throws PortcatError when it cannot be bound (exit code 7): somebody listens there, or the path
+ *   is something else than a socket
+ */
+export async function listenUnix(
+  target: { path: string; mode: number | undefined; backlog: number },
+  onConnection: OnConnection,
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<Listener> {
+  const { path, mode, backlog } = target;
+  const name = socketName(path);
+  warnOfPadding(path, emit);
+  if (!isAbstract(path)) await removeStale(path, signal);
+  const ends = () => ({ transport: "unix", path }) as const;
+  // Bound with the umask that gives the mode, so that it is never open wider, not for a moment.
+  const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode);
+  const listening = listen(path, { path: name, backlog }, noOptions, ends, onConnection, emit);
+  if (umask !== undefined) process.umask(umask);
+  const server = await listening;
+  const remove = isAbstract(path) ? () => undefined : removerOf(path);
+  process.on("exit", remove);
+  if (mode !== undefined && !isAbstract(path)) chmodSync(path, mode);
+  return {
+    bound: { transport: "unix", path },
+    close: () => {
+      server.close();
+      process.off("exit", remove);
+      remove();
+    },
+  };
+}
+
+/** Removes the socket file that is at `path` now, and no other that may be there later. */
+function removerOf(path: string): () => void {
+  const { dev, ino } = lstatSync(path);
+  return () => {
+    try {
+      const now = lstatSync(path);
+      if (now.dev === dev && now.ino === ino) unlinkSync(path);
+    } catch {
+      // It is gone already.
+    }
+  };
+}
+
+/** @throws PortcatError (exit code 7) when the path is taken by something that is not a stale socket */
+async function removeStale(path: string, signal: AbortSignal): Promise<void> {
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (!found.isSocket())
+      throw taken(path, "a file that is not a socket is there, and is left alone");
+    const answer = await abortable(signal, knock(path));
+    if (answer === "ECONNREFUSED") unlinkSync(path);
+    else if (answer === "" || answer === "EAGAIN")
+      throw taken(path, "another process listens there; `ss -xlp` shows which");
+    else if (answer !== "ENOENT") throw taken(path, `nobody can tell who listens there: ${answer}`);
+  } catch (error) {
+    throw systemError(`cannot listen on ${path}`, error, { exitCode: ExitCode.cannotBind });
+  }
+}
+
+function taken(path: string, why: string): PortcatError {
+  return new PortcatError(`cannot listen on ${path}: ${why} (EADDRINUSE)`, {
+    exitCode: ExitCode.cannotBind,
+    code: "EADDRINUSE",
+    address: path,
+  });
+}
+
+/** The code of the error that connecting meets, or "" if somebody listens. */
+function knock(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = new Socket();
+    socket.once("error", (error) => resolve(codeOf(error)));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve("");
+    });
+    socket.connect({ path });
+  });
+}
+
+/**
+ * Connects to a UNIX socket.
+ *
+ * @throws PortcatError: nobody listens there or nothing is there (exit code 4), no permission (1)
+ */
+export function connectUnix(
+  target: { path: string; timeoutMs: number },
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<Connection> {
+  const { path, timeoutMs } = target;
+  const name = socketName(path);
+  warnOfPadding(path, emit);
+  const reads = new SocketReads();
+  const socket = new Socket({ allowHalfOpen: true, onread: reads.onread });
+  socket.pause();
+  const connecting = new Promise<Connection>((resolve, reject) => {
+    const deadline =
+      timeoutMs > 0
+        ? setTimeout(() => {
+            socket.destroy();
+            reject(
+              new PortcatError(
+                `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
+                { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
+              ),
+            );
+          }, timeoutMs)
+        : undefined;
+    socket.once("error", (error) => {
+      clearTimeout(deadline);
+      const code = codeOf(error);
+      reject(
+        systemError(`cannot connect to ${path}`, error, {
+          address: path,
+          ...(code === "ENOENT" && { exitCode: ExitCode.refused }),
+        }),
+      );
+    });
+    socket.once("connect", () => {
+      clearTimeout(deadline);
+      socket.removeAllListeners("error");
+      reads.attach(socket);
+      resolve(connectionOf(socket, { transport: "unix", path }, reads));
+    });
+  });
+  socket.connect({ path: name });
+  return abortable(signal, connecting).catch((error: unknown) => {
+    socket.destroy();
+    throw error;
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * The events that commands and endpoints emit, and the NDJSON schema of `--json`: each is one object
+ * a line on stderr, with `time` (ISO 8601) added. README.md documents the fields; a test compares.
+ */
+export interface SocketAddress {
+  address: string;
+  port: number;
+}
+
+/** Where something listens or is bound: an IP address and port, or the path of a UNIX socket. */
+export type Bound =
+  | { transport: "tcp" | "udp"; address: string; port: number; family: "IPv4" | "IPv6" }
+  | { transport: "unix"; path: string };
+
+/** The two ends of a connection. */
+export type Ends =
+  | { transport: "tcp" | "udp"; local: SocketAddress; remote: SocketAddress }
+  | { transport: "unix"; path: string };
+
+export type Event =
+  | ({ event: "listening" } & Bound)
+  | ({ event: "connected"; id: number } & Ends)
+  | { event: "datagram"; from: SocketAddress; bytes: number }
+  | {
+      event: "closed";
+      id: number;
+      /** Bytes of payload received from the peer, and bytes of ours that the system took for it. */
+      received: number;
+      sent: number;
+      /** Milliseconds since the connection was there. */
+      duration: number;
+      /** "end", or the code of the error that ended it. */
+      reason: string;
+      /** For UDP: how many datagrams the bytes came in. */
+      datagrams?: { received: number; sent: number };
+      peer: string;
+    }
+  | {
+      event: "error";
+      message: string;
+      code: string | null;
+      exitCode: number;
+      address: string | null;
+      port: number | null;
+      /** The connection it belongs to, where a listener serves several and lives on. */
+      id?: number;
+    }
+  | { event: "warning"; message: string }
+  | { event: "retry"; attempt: number; delay: number; message: string }
+  | { event: "refused"; remote: string; reason: string }
+  | { event: "resolved"; name: string; addresses: string[] }
+  | { event: "trying"; address: string; port: number }
+  | { event: "option"; name: string; value: string | number | boolean }
+  | {
+      event: "data";
+      id: number;
+      direction: "received" | "sent";
+      /** Count of bytes before these in this direction. */
+      offset: number;
+      /** The bytes, as lowercase hex digits. */
+      hex: string;
+    };
+
+export type EventName = Event["event"];
+
+/** Takes an event; never throws and never waits. */
+export type Emit = (event: Event) => void;
+
+/** "127.0.0.1:9000" or "[::1]:9000". */
+export function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+}

@@ -1,0 +1,72 @@
+import type { SocketAddress } from "../events.ts";
+
+/**
+ * A piece of payload, and who lends its memory.
+ *
+ * Whoever is given a chunk owns it until it calls `release`, exactly once; only then may the source
+ * use the memory again. A source hands out no more than a fixed number of chunks at a time, so
+ * holding on to chunks is the back-pressure.
+ */
+export interface Chunk {
+  readonly bytes: Buffer;
+  /** Whom a datagram came from. A chunk that has it is one whole datagram. */
+  readonly from?: SocketAddress;
+  release(): void;
+}
+
+/** Takes chunks, in order, and then perhaps an end. Neither call throws. */
+export interface Receiver {
+  write(chunk: Chunk): void;
+  end(): void;
+}
+
+/** What to expect of a source once nobody answers any more (SPEC, "How it ends", rule 2). */
+export type Nature =
+  /** All of it is known to exist: it is read to its end. */
+  | "file"
+  /** More may come or not: read until it has been silent for a while. */
+  | "stream"
+  /** A person: not waited for. */
+  | "terminal";
+
+export interface Source {
+  readonly nature: Nature;
+  /** Chunks handed out and not yet released. */
+  readonly lent: number;
+  /** Starts handing out chunks to `to`. Called once. Ends with `to.end()`, or `failed`, or neither after `stop`. */
+  start(to: Receiver, failed: (error: unknown) => void): void;
+  /** Stops handing out chunks and lets go of what it reads from. Chunks that are lent stay valid. */
+  stop(): void;
+}
+
+export interface Sink extends Receiver {
+  /** Bytes of whole chunks that the system has taken so far. */
+  readonly delivered: number;
+  /** The same, and what it has taken of the chunk under way: tells slow from stuck. */
+  readonly taken: number;
+  /**
+   * Called once before the first chunk.
+   *
+   * @param finished - all that was written has been taken, and the end has been passed on
+   * @param failed - at most once; from then on chunks are released without being written
+   */
+  open(finished: () => void, failed: (error: unknown) => void): void;
+}
+
+/** Something bytes can be exchanged with. */
+export interface Endpoint {
+  /** For messages: "127.0.0.1:9000", "stdin/stdout", "/run/x.sock". */
+  readonly name: string;
+  readonly source: Source;
+  readonly sink: Sink;
+  /** Lets go of it at once; what the system has taken is still delivered. */
+  close(): void;
+}
+
+/** Changes or watches the chunks on their way to a receiver. */
+export type Stage = (next: Receiver) => Receiver;
+
+/** The stages in the order in which a chunk meets them, then the receiver. */
+export function throughStages(stages: readonly Stage[], receiver: Receiver): Receiver {
+  return stages.reduceRight((next, stage) => stage(next), receiver);
+}

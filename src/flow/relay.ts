@@ -1,0 +1,297 @@
+import { codeOf, ExitCode, PortcatError, readerLeft, systemError } from "../errors.ts";
+import {
+  type Chunk,
+  type Endpoint,
+  type Receiver,
+  type Sink,
+  type Source,
+  type Stage,
+  throughStages,
+} from "./chunk.ts";
+
+/** The near side. Without a source nothing is sent; without a sink we only send, and what arrives is discarded. */
+export interface Local {
+  readonly source: Source | undefined;
+  readonly sink: Sink | undefined;
+}
+
+export interface RelayRules {
+  /** The end of the local source is passed on to the peer at once (a FIN). */
+  readonly halfClose: boolean;
+  /** The peer's end does not end our sending: it goes on until the local source ends. */
+  readonly allowHalfOpen: boolean;
+  /** How long a local stream has to be silent to count as ended once the peer has ended. */
+  readonly lingerMs: number;
+  /** No traffic either way for this long is a failure; 0 for no such limit. */
+  readonly idleTimeoutMs: number;
+  /** Stop after this many bytes received; fewer is a failure. */
+  readonly receiveBytes?: number | undefined;
+  /** Stages on the way to the peer, and on the way from it. */
+  readonly outbound: readonly Stage[];
+  readonly inbound: readonly Stage[];
+  /** Ends the relay from outside; its reason is the failure. */
+  readonly signal: AbortSignal;
+}
+
+export interface Outcome {
+  /** Bytes of payload that came from the peer, and that the system took for it. */
+  readonly received: number;
+  readonly sent: number;
+  readonly failure: PortcatError | undefined;
+  /** The failure is the near side's, so it concerns every connection that shares it. */
+  readonly local: boolean;
+}
+
+/** How long what has been received may still take to be written once a signal or a deadline ended the run. */
+const flushOnAbortMs = 1000;
+
+/**
+ * Joins the near side to a peer until both directions are over. The rules of ending:
+ *
+ * 1. The local source ends: what is on its way is sent, then the end (FIN). The peer may still
+ *    answer for as long as it likes. Without `halfClose` the end is sent only after the peer's.
+ * 2. The peer ends: what was received is written. A local file is still sent to its end, a stream
+ *    until it has been silent for `lingerMs`, a terminal not at all; then our end follows. With
+ *    `allowHalfOpen` every kind is sent to its end.
+ * 3. A direction fails: sending may fail while there is still something to receive, so receiving
+ *    goes on to its own end. A failure to receive, or of the near side, ends both.
+ * 4. `signal` aborts, or nothing moved for `idleTimeoutMs`: both end, and what was received is
+ *    written, for a second at most.
+ *
+ * The peer is closed at the end; the near side is left open. Never rejects.
+ */
+export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let received = 0;
+    let failure: PortcatError | undefined;
+    let localFailure = false;
+    let localEnded = local.source === undefined;
+    let peerEnded = false;
+    let sending: "open" | "ending" | "over" = "open";
+    let receiving: "open" | "ending" | "over" = "open";
+    let lingering: NodeJS.Timeout | undefined;
+    let flushing: NodeJS.Timeout | undefined;
+
+    const oneWay = local.sink === undefined;
+    const inward = throughStages(rules.inbound, local.sink ?? discard(receivingOver));
+    const outward = throughStages(rules.outbound, peer.sink);
+
+    const idle =
+      rules.idleTimeoutMs > 0 ? setInterval(checkIdle, rules.idleTimeoutMs / 8) : undefined;
+    let moved = 0;
+    let movedAt = performance.now();
+    function checkIdle(): void {
+      const now = received + peer.sink.taken + (local.sink?.taken ?? 0);
+      if (now !== moved) {
+        moved = now;
+        movedAt = performance.now();
+      } else if (performance.now() - movedAt >= rules.idleTimeoutMs) {
+        abort(idleFailure(peer, rules.idleTimeoutMs));
+      }
+    }
+
+    const fromLocal: Receiver = {
+      write(chunk) {
+        lingering?.refresh();
+        outward.write(chunk);
+      },
+      end() {
+        localEnded = true;
+        if (rules.halfClose || peerEnded) endSending();
+      },
+    };
+    const fromPeer: Receiver = {
+      write(chunk) {
+        const wanted = (rules.receiveBytes ?? Infinity) - received;
+        if (chunk.bytes.length < wanted) {
+          received += chunk.bytes.length;
+          inward.write(chunk);
+          return;
+        }
+        received += wanted;
+        peer.source.stop();
+        inward.write(firstBytes(chunk, wanted));
+        peerHasEnded();
+      },
+      end() {
+        if (rules.receiveBytes !== undefined && received < rules.receiveBytes)
+          fail(tooFew(peer, received, rules.receiveBytes));
+        peerHasEnded();
+      },
+    };
+
+    function endSending(): void {
+      if (sending !== "open") return;
+      sending = "ending";
+      clearTimeout(lingering);
+      outward.end();
+    }
+
+    function endReceiving(): void {
+      if (receiving !== "open") return;
+      receiving = "ending";
+      inward.end();
+    }
+
+    function peerHasEnded(): void {
+      peerEnded = true;
+      endReceiving();
+      if (sending !== "open") return;
+      const nature = local.source?.nature;
+      if (localEnded || (nature === "terminal" && !rules.allowHalfOpen)) leave();
+      else if (nature === "stream" && !rules.allowHalfOpen && !oneWay)
+        lingering = setTimeout(leaveIfSilent, rules.lingerMs);
+    }
+
+    function leave(): void {
+      local.source?.stop();
+      endSending();
+    }
+
+    function leaveIfSilent(): void {
+      if (sending !== "open") return;
+      if ((local.source?.lent ?? 0) > 0) lingering = setTimeout(leaveIfSilent, rules.lingerMs);
+      else leave();
+    }
+
+    function fail(error: PortcatError): void {
+      failure ??= error;
+    }
+
+    function sendingOver(): void {
+      if (sending === "over") return;
+      sending = "over";
+      clearTimeout(lingering);
+      if (oneWay) {
+        peer.source.stop();
+        receivingOver();
+      }
+      settle();
+    }
+
+    function receivingOver(): void {
+      if (receiving === "over") return;
+      receiving = "over";
+      settle();
+    }
+
+    function sendingFailed(error: unknown): void {
+      fail(broken(peer, "send to", error));
+      local.source?.stop();
+      sendingOver();
+    }
+
+    function receivingFailed(error: unknown): void {
+      fail(broken(peer, "receive from", error));
+      local.source?.stop();
+      peerEnded = true;
+      endReceiving();
+      sendingOver();
+    }
+
+    function sourceFailed(error: unknown): void {
+      if (!(error instanceof PortcatError))
+        return localFailed(systemError("cannot read stdin", error));
+      // The source itself has given this peer up, and nobody else.
+      fail(error);
+      peer.source.stop();
+      endReceiving();
+      sendingOver();
+    }
+
+    function localFailed(error: PortcatError): void {
+      fail(error);
+      localFailure = true;
+      local.source?.stop();
+      peer.source.stop();
+      receiving = "over";
+      sendingOver();
+      settle();
+    }
+
+    function abort(reason: PortcatError): void {
+      fail(reason);
+      local.source?.stop();
+      peer.source.stop();
+      endReceiving();
+      if (receiving !== "over") {
+        flushing = setTimeout(() => {
+          failure = unwritten(local, reason, received);
+          receivingOver();
+        }, flushOnAbortMs);
+      }
+      sendingOver();
+    }
+
+    const aborted = () => abort(rules.signal.reason as PortcatError);
+
+    let settled = false;
+    function settle(): void {
+      if (settled || sending !== "over" || receiving !== "over") return;
+      settled = true;
+      clearInterval(idle);
+      clearTimeout(flushing);
+      rules.signal.removeEventListener("abort", aborted);
+      peer.source.stop();
+      peer.close();
+      resolve({ received, sent: peer.sink.delivered, failure, local: localFailure });
+    }
+
+    peer.sink.open(sendingOver, sendingFailed);
+    local.sink?.open(receivingOver, (error) => localFailed(cannotWrite(local, error, received)));
+    if (rules.signal.aborted) return aborted();
+    rules.signal.addEventListener("abort", aborted);
+    peer.source.start(fromPeer, receivingFailed);
+    if (local.source !== undefined && sending === "open")
+      local.source.start(fromLocal, sourceFailed);
+  });
+}
+
+function discard(finished: () => void): Receiver {
+  return { write: (chunk) => chunk.release(), end: finished };
+}
+
+/** The first `count` bytes of a chunk, standing in for the whole. */
+function firstBytes(chunk: Chunk, count: number): Chunk {
+  return { ...chunk, bytes: chunk.bytes.subarray(0, count), release: () => chunk.release() };
+}
+
+function broken(peer: Endpoint, doing: string, error: unknown): PortcatError {
+  return systemError(`cannot ${doing} ${peer.name}`, error, { exitCode: ExitCode.broken });
+}
+
+function cannotWrite(local: Local, error: unknown, received: number): PortcatError {
+  const count = `${String(local.sink?.delivered ?? 0)} of ${String(received)} bytes received`;
+  if (codeOf(error) === "EPIPE")
+    return new PortcatError(`the reader of stdout went away after ${count} (EPIPE)`, {
+      exitCode: readerLeft,
+      code: "EPIPE",
+      cause: error,
+    });
+  return systemError(`cannot write to stdout after ${count}`, error, {
+    exitCode: ExitCode.failure,
+  });
+}
+
+function unwritten(local: Local, reason: PortcatError, received: number): PortcatError {
+  const count = received - (local.sink?.delivered ?? received);
+  if (count <= 0) return reason;
+  return new PortcatError(
+    `${reason.message}; ${String(count)} bytes received were not written, stdout did not take them`,
+    reason,
+  );
+}
+
+function tooFew(peer: Endpoint, received: number, expected: number): PortcatError {
+  return new PortcatError(
+    `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected`,
+    { exitCode: ExitCode.broken, code: "ESHORT" },
+  );
+}
+
+function idleFailure(peer: Endpoint, idleTimeoutMs: number): PortcatError {
+  return new PortcatError(
+    `nothing was received from or sent to ${peer.name} for ${String(idleTimeoutMs / 1000)} s`,
+    { exitCode: ExitCode.timedOut, code: "EIDLE" },
+  );
+}

@@ -1,0 +1,121 @@
+import { constants } from "node:os";
+import { isatty } from "node:tty";
+import { CommanderError } from "commander";
+import type { OutputOptions } from "./cli/options.ts";
+import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
+import type { Context } from "./commands/context.ts";
+import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
+import { createProgram } from "./program.ts";
+
+const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs one command line and sets the exit code: the only catch-all, and the owner of signals.
+ *
+ * @param argv - the arguments, without the program
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  const run = new AbortController();
+  // Until the options are read, an error is told as the command line seems to want it.
+  let output = reporterOptions(guessedOutput(argv));
+  let emit = createReporter(output);
+  const context: Context = {
+    emit: (event) => emit(event),
+    signal: run.signal,
+    abort: (reason) => run.abort(reason),
+    datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams,
+  };
+  for (const name of endingSignals) {
+    process.on(name, () => {
+      const reason = interrupted(name, constants.signals[name]);
+      if (run.signal.aborted) leaveNow(reason);
+      run.abort(reason);
+    });
+  }
+
+  let result = "";
+  const program = createProgram(context, (text) => (result += text));
+  program.hook("preAction", (root, action) => {
+    output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
+    emit = createReporter(output);
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
+      if (!(error instanceof CommanderError)) throw error;
+      if (error.exitCode !== 0) throw misuse(error);
+      const { print } = await import("./commands/run/print.ts");
+      await print(result);
+    });
+  } catch (error) {
+    const failure = error instanceof PortcatError ? error : bug(error);
+    if (failure.message !== "") emit(errorEvent(failure));
+    process.exitCode = failure.exitCode;
+    // A name that is still being looked up cannot be called back, and would hold up our end.
+    if (process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap")) leaveNow(failure);
+  }
+}
+
+/** Only what was typed: the other occurrence of the option, after the command, may say more. */
+function typed(options: OutputOptions): Partial<OutputOptions> {
+  const { color, ...flags } = options;
+  return color ? flags : options;
+}
+
+function guessedOutput(argv: readonly string[]): OutputOptions {
+  const has = (...flags: string[]) => flags.some((flag) => argv.includes(flag));
+  return {
+    json: has("--json"),
+    quiet: has("-q", "--quiet"),
+    verbose: has("-v", "--verbose"),
+    color: !has("--no-color"),
+  };
+}
+
+function reporterOptions({ json, quiet, verbose, color }: OutputOptions): ReporterOptions {
+  return {
+    json: json ?? false,
+    level: quiet ? "quiet" : verbose ? "verbose" : "normal",
+    color: color ? undefined : false,
+    showDatagrams: isatty(1),
+  };
+}
+
+/** A usage error of the parser as ours. Help that was not asked for has been printed already. */
+function misuse(error: CommanderError): PortcatError {
+  if (error.code === "commander.help") return usageError("");
+  const text = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
+  return usageError(
+    negative === undefined
+      ? text
+      : `'${negative}' is out of range: a port is 0 to 65535, a count not negative`,
+  );
+}
+
+/** Anything unforeseen is a defect of ours, and says where. */
+function bug(error: unknown): PortcatError {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new PortcatError(`internal error, please report it: ${text}`, {
+    exitCode: ExitCode.failure,
+    code: "EINTERNAL",
+    cause: error,
+  });
+}
+
+/**
+ * Ends the process without waiting for a name look-up: exit(3) as Node calls it would (by ten
+ * seconds or more), so a signal ends us as it would any program, and for another exit code a shell
+ * takes our place, where this Node can do that.
+ */
+function leaveNow(reason: PortcatError): void {
+  const lookingUp = process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap");
+  if (!lookingUp) process.exit(reason.exitCode);
+  const signal = endingSignals.find((name) => name === reason.code);
+  if (signal !== undefined) {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+    return;
+  }
+  const { execve } = process as { execve?: (file: string, args: string[], env: object) => never };
+  execve?.("/bin/sh", ["sh", "-c", `exit ${String(reason.exitCode)}`], process.env);
+}
