@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { isatty } from "node:tty";
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import type { OutputOptions } from "./cli/options.ts";
 import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
@@ -42,7 +42,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
       if (!(error instanceof CommanderError)) throw error;
-      if (error.exitCode !== 0) throw misuse(error);
+      if (error.exitCode !== 0) throw misuse(error, program, argv);
       const { print } = await import("./commands/run/print.ts");
       await print(result);
     });
@@ -81,15 +81,21 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
 }
 
 /** A usage error of the parser as ours. Help that was not asked for has been printed already. */
-function misuse(error: CommanderError): PortcatError {
+function misuse(error: CommanderError, program: Command, argv: readonly string[]): PortcatError {
   if (error.code === "commander.help") return usageError("");
   const text = error.message.replace(/^error: /, "").replaceAll("\n", " ");
   const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
-  return usageError(
-    negative === undefined
-      ? text
-      : `'${negative}' is out of range: a port is 0 to 65535, a count not negative`,
-  );
+  if (negative !== undefined)
+    return usageError(`'${negative}' is not valid: expected a port, a number from 0 to 65535`);
+  const help = `(\`portcat ${[...commandTyped(program, argv), "--help"].join(" ")}\` lists what there is)`;
+  return usageError(error.code.startsWith("commander.unknown") ? `${text} ${help}` : text);
+}
+
+/** The names of the commands on the command line, as far as there are such. */
+function commandTyped(command: Command, argv: readonly string[]): string[] {
+  const [name = "", ...rest] = argv.filter((word) => !word.startsWith("-"));
+  const found = command.commands.find((each) => each.name() === name);
+  return found === undefined ? [] : [name, ...commandTyped(found, rest)];
 }
 
 /** Anything unforeseen is a defect of ours, and says where. */

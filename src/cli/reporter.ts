@@ -39,7 +39,7 @@ export function createReporter(options: ReporterOptions): Emit {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
     if (options.json) return writeError(`${inJson(event)}\n`);
     if (event.event === "datagram" && !options.showDatagrams && options.level !== "verbose") return;
-    writeError(inWords(event, colors));
+    writeError(inWords(event, colors, options.level === "verbose"));
   };
 }
 
@@ -56,21 +56,22 @@ function inJson({ event, ...fields }: Event): string {
   return JSON.stringify({ event, time: new Date().toISOString(), ...fields });
 }
 
-function inWords(event: Event, colors: ChalkInstance): string {
+function inWords(event: Event, colors: ChalkInstance, verbose: boolean): string {
   if (event.event === "data") return hexDump(event, colors);
-  const [line, color] = lineOf(event, colors);
+  const [line, color] = lineOf(event, colors, verbose);
   return `${colors.dim("portcat:")} ${color(line)}\n`;
 }
 
 function lineOf(
   event: Exclude<Event, { event: "data" }>,
   colors: ChalkInstance,
+  verbose: boolean,
 ): [string, ChalkInstance] {
   switch (event.event) {
     case "listening":
       return [`listening on ${boundInWords(event)}`, colors.green];
     case "connected":
-      return [connectedInWords(event), colors.green];
+      return [connectedInWords(event, verbose), colors.green];
     case "datagram":
       return [
         `${new Date().toISOString().slice(11, 23)} ${hostPort(event.from.address, event.from.port)}: ${bytesInWords(event.bytes)}`,
@@ -105,10 +106,14 @@ function boundInWords(event: Extract<Event, { event: "listening" }>): string {
   return `${place} (${event.transport}${all ? ", all interfaces" : ""})`;
 }
 
-function connectedInWords(event: Extract<Event, { event: "connected" }>): string {
+function connectedInWords(
+  event: Extract<Event, { event: "connected" }>,
+  withLocal: boolean,
+): string {
   if (event.transport === "unix") return `connected: ${event.path}`;
   const { local, remote } = event;
-  return `connected: ${hostPort(remote.address, remote.port)} (from here: ${hostPort(local.address, local.port)})`;
+  const here = withLocal ? ` from ${hostPort(local.address, local.port)}` : "";
+  return `connected: ${hostPort(remote.address, remote.port)}${here}`;
 }
 
 function closedInWords(event: Extract<Event, { event: "closed" }>): string {

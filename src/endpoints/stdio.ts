@@ -1,4 +1,4 @@
-import { constants, fstatSync, openSync, statSync, type Stats } from "node:fs";
+import { constants, fstatSync, openSync, readFileSync, statSync, type Stats } from "node:fs";
 import { Socket } from "node:net";
 import { isatty } from "node:tty";
 import { DescriptorSink } from "../flow/descriptor-sink.ts";
@@ -59,6 +59,20 @@ export const stdoutIsTerminal = (): boolean => isatty(output);
 export function stdinIsNull(): boolean {
   return isNull(input);
 }
+
+/**
+ * Whether stdout seems to have been closed (`>&-`). Node opens /dev/null for reading and writing in
+ * its place, as some parents do on purpose, where `>/dev/null` is for writing only. Known on Linux.
+ */
+export function stdoutSeemsClosed(): boolean {
+  if (process.platform !== "linux" || !isNull(output)) return false;
+  const flags = /^flags:\s+(\d+)$/m.exec(
+    readFileSync(`/proc/self/fdinfo/${String(output)}`, "latin1"),
+  );
+  return (parseInt(flags?.[1] ?? "0", 8) & accessMode) === constants.O_RDWR;
+}
+
+const accessMode = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;
 
 function isNull(descriptor: number): boolean {
   const stats = fstatSync(descriptor);

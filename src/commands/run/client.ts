@@ -20,7 +20,7 @@ export async function runClient(
 ): Promise<void> {
   limitRun(options.timeout, context);
   const connection = await connectWithRetries(connect, options, context);
-  const local = { source: stdinFor(options, "client"), sink: stdoutFor(options) };
+  const local = { source: stdinFor(options, "client"), sink: stdoutFor(options, context) };
   const { failure } = await converse(local, connection, rulesOf(options, 1, context), 1, context);
   if (failure !== undefined) throw failure;
 }

@@ -1,6 +1,6 @@
 import type { Socket } from "node:dgram";
 import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
-import { openStdout, stdinIsTerminal, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import { stdinIsTerminal, stdoutIsTerminal } from "../../endpoints/stdio.ts";
 import type { UdpOptions, UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import type { Endpoint, Source, Stage } from "../../flow/chunk.ts";
 import type { Framing } from "../../flow/framing.ts";
@@ -9,6 +9,7 @@ import { announce } from "../../flow/stages/announce.ts";
 import { dump } from "../../flow/stages/dump.ts";
 import { printable } from "../../flow/stages/printable.ts";
 import type { Context } from "../context.ts";
+import { stdoutFor } from "./session.ts";
 
 export interface WatchingFlags {
   timeout?: number;
@@ -47,7 +48,7 @@ export async function exchange(
   if (flags.hex) inbound.push(dump(1, "received", emit));
   if (stdoutIsTerminal() && !flags.raw) inbound.push(printable);
   const begun = performance.now();
-  const outcome = await relay({ source, sink: openStdout() }, peer, {
+  const outcome = await relay({ source, sink: stdoutFor({}, context) }, peer, {
     halfClose: true,
     allowHalfOpen: false,
     lingerMs: 200,

@@ -45,7 +45,7 @@ async function serveOne(
   } finally {
     listener.close();
   }
-  const local = { source: stdinFor(options, "listener"), sink: stdoutFor(options) };
+  const local = { source: stdinFor(options, "listener"), sink: stdoutFor(options, context) };
   const { failure } = await converse(local, connection, rulesOf(options, 1, context), 1, context);
   if (failure !== undefined) throw failure;
 }
@@ -57,7 +57,7 @@ async function serveAll(
 ): Promise<void> {
   const source = stdinFor(options, "listener");
   const stdin = source && new FanOut(source, { queueBytes: options.queue, stallMs: options.stall });
-  const sink = stdoutFor(options);
+  const sink = stdoutFor(options, context);
   const stdout = sink && new SharedSink(sink);
   const sessions = new Set<Promise<void>>();
   let lastId = 0;

@@ -2,7 +2,13 @@ import type { SocketOptionFlags, StreamOptions } from "../../cli/options.ts";
 import type { Connection } from "../../endpoints/connection.ts";
 import { peerOf } from "../../endpoints/connection.ts";
 import type { SocketOptions } from "../../endpoints/socket-options.ts";
-import { openStdin, openStdout, stdinIsNull, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import {
+  openStdin,
+  openStdout,
+  stdinIsNull,
+  stdoutIsTerminal,
+  stdoutSeemsClosed,
+} from "../../endpoints/stdio.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
 import type { Sink, Source, Stage } from "../../flow/chunk.ts";
 import { type Local, type Outcome, relay, type RelayRules } from "../../flow/relay.ts";
@@ -20,8 +26,11 @@ export function stdinFor(options: StreamOptions, role: "listener" | "client"): S
 }
 
 /** stdout, where something is to be received. */
-export function stdoutFor(options: StreamOptions): Sink | undefined {
-  return options.sendOnly ? undefined : openStdout();
+export function stdoutFor(options: { sendOnly?: boolean }, { emit }: Context): Sink | undefined {
+  if (options.sendOnly) return undefined;
+  if (stdoutSeemsClosed())
+    emit({ event: "warning", message: "stdout is closed: what is received is discarded" });
+  return openStdout();
 }
 
 /** What the options say about one connection. */

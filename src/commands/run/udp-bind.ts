@@ -57,11 +57,11 @@ export async function runUdpBind(
       flags.readyFile,
       context,
     );
-    await run(socket, family, flags, context);
   } catch (error) {
     socket.close();
     throw error;
   }
+  await run(socket, family, flags, context);
 }
 
 async function bind(
