@@ -33,10 +33,12 @@ export class FanOut {
   /**
    * A source for one more subscriber.
    *
+   * @param name - the subscriber in messages
    * @param taken - bytes the subscriber's side has taken so far; also what it took of a chunk under way
    */
-  subscribe(taken: () => number): Source {
-    return new Subscription(this.#source.nature, this.#limits, taken, this.#join, this.#leave);
+  subscribe(name: string, taken: () => number): Source {
+    const { nature } = this.#source;
+    return new Subscription(name, nature, this.#limits, taken, this.#join, this.#leave);
   }
 
   /** Lets go of the source. */
@@ -76,7 +78,10 @@ export class FanOut {
   /** Copies what is there into the queues for as long as there is somebody, and room for everybody. */
   readonly #pump = (): void => {
     while (this.#subscribers.size > 0) {
-      for (const each of this.#subscribers) if (each.full(this.#pump)) return;
+      // Every one is asked, so that of several that are stuck each has its own time running.
+      let full = false;
+      for (const each of this.#subscribers) full = each.full(this.#pump) || full;
+      if (full) return;
       const chunk = this.#chunks[0];
       if (chunk === undefined) break;
       const slice = Buffer.from(chunk.bytes.subarray(this.#copied, this.#copied + sliceSize));
@@ -96,6 +101,7 @@ export class FanOut {
 class Subscription implements Source {
   readonly nature;
   lent = 0;
+  readonly #name: string;
   readonly #limits: FanOutLimits;
   readonly #taken: () => number;
   readonly #join: (subscription: Subscription) => void;
@@ -107,12 +113,14 @@ class Subscription implements Source {
   #stalling: NodeJS.Timeout | undefined;
 
   constructor(
+    name: string,
     nature: Source["nature"],
     limits: FanOutLimits,
     taken: () => number,
     join: (subscription: Subscription) => void,
     leave: (subscription: Subscription) => void,
   ) {
+    this.#name = name;
     this.nature = nature;
     this.#limits = limits;
     this.#taken = taken;
@@ -129,7 +137,7 @@ class Subscription implements Source {
   stop(): void {
     this.#to = undefined;
     this.#whenRoom = undefined;
-    clearTimeout(this.#stalling);
+    clearInterval(this.#stalling);
     this.#leave(this);
   }
 
@@ -171,7 +179,7 @@ class Subscription implements Source {
     const whenRoom = this.#whenRoom;
     if (whenRoom === undefined || this.#queuedBytes >= this.#limits.queueBytes) return;
     this.#whenRoom = undefined;
-    clearTimeout(this.#stalling);
+    clearInterval(this.#stalling);
     this.#stalling = undefined;
     whenRoom();
   }
@@ -179,16 +187,23 @@ class Subscription implements Source {
   /** Gives the subscriber up once its queue stayed full for the stall time and nothing was taken of it. */
   #watch(): void {
     if (this.#stalling !== undefined) return;
-    const before = this.#taken();
-    this.#stalling = setTimeout(() => {
-      this.#stalling = undefined;
-      if (this.#taken() !== before) return this.#watch();
-      this.fail(
-        new PortcatError(
-          `it has not taken a byte for ${String(this.#limits.stallMs / 1000)} s; ${String(this.#queuedBytes)} bytes for it are dropped`,
-          { exitCode: ExitCode.broken, code: "ESTALLED" },
-        ),
-      );
-    }, this.#limits.stallMs);
+    const { stallMs } = this.#limits;
+    let taken = this.#taken();
+    let takenAt = performance.now();
+    this.#stalling = setInterval(() => {
+      const now = this.#taken();
+      if (now !== taken) {
+        taken = now;
+        takenAt = performance.now();
+      } else if (performance.now() - takenAt >= stallMs) {
+        const seconds = String(stallMs / 1000);
+        this.fail(
+          new PortcatError(
+            `${this.#name} has not taken a byte for ${seconds} s; ${String(this.#queuedBytes)} bytes for it are dropped`,
+            { exitCode: ExitCode.broken, code: "ESTALLED" },
+          ),
+        );
+      }
+    }, stallMs / 4);
   }
 }

@@ -70,7 +70,7 @@ async function serveAll(
     }
     const id = ++lastId;
     const local: Local = {
-      source: stdin?.subscribe(() => connection.sink.taken),
+      source: stdin?.subscribe(connection.name, () => connection.sink.taken),
       sink: stdout?.member(),
     };
     const session = converse(local, connection, rulesOf(options, id, context), id, context).then(
