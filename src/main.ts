@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { type Command, CommanderError } from "commander";
@@ -16,6 +17,8 @@ const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export async function main(argv: readonly string[]): Promise<void> {
   const run = new AbortController();
+  // Every connection listens to it.
+  setMaxListeners(0, run.signal);
   // Until the options are read, an error is told as the command line seems to want it.
   let output = reporterOptions(guessedOutput(argv));
   let emit = createReporter(output);

@@ -21,6 +21,8 @@ export class FanOut {
   readonly #subscribers = new Set<Subscription>();
   readonly #chunks: Chunk[] = [];
   #copied = 0;
+  #pumping = false;
+  #again = false;
   #started = false;
   #ended = false;
   #error: unknown;
@@ -75,8 +77,20 @@ export class FanOut {
     this.#pump();
   };
 
-  /** Copies what is there into the queues for as long as there is somebody, and room for everybody. */
+  /** Hands out what there is. Whatever calls this meanwhile has it done once more, not within itself. */
   readonly #pump = (): void => {
+    this.#again = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#again) {
+      this.#again = false;
+      this.#handOut();
+    }
+    this.#pumping = false;
+  };
+
+  /** Copies what is there into the queues for as long as there is somebody, and room for everybody. */
+  #handOut(): void {
     while (this.#subscribers.size > 0) {
       // Every one is asked, so that of several that are stuck each has its own time running.
       let full = false;
@@ -95,7 +109,7 @@ export class FanOut {
     }
     if (this.#ended && this.#chunks.length === 0)
       for (const each of [...this.#subscribers]) each.end();
-  };
+  }
 }
 
 class Subscription implements Source {
