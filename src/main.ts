@@ -53,8 +53,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     const failure = error instanceof PortcatError ? error : bug(error);
     if (failure.message !== "") emit(errorEvent(failure));
     process.exitCode = failure.exitCode;
-    // A name that is still being looked up cannot be called back, and would hold up our end.
-    if (process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap")) leaveNow(failure);
+    // What could be written has been; a reader that is stuck, or a name still being looked up,
+    // would hold up our end.
+    leaveNow(failure);
   }
 }
 

@@ -86,9 +86,14 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
         moved = now;
         movedAt = performance.now();
       } else if (performance.now() - movedAt >= rules.idleTimeoutMs) {
-        abort(idleFailure(peer, rules.idleTimeoutMs));
+        abort(idleFailure(`${peer.name} ${soFar()}`, rules.idleTimeoutMs));
       }
     }
+
+    const soFar = () =>
+      `after ${String(received)} bytes received and ${String(peer.sink.delivered)} sent`;
+    const broken = (doing: string, error: unknown) =>
+      systemError(`cannot ${doing} ${peer.name} ${soFar()}`, error, { exitCode: ExitCode.broken });
 
     const fromLocal: Receiver = {
       write(chunk) {
@@ -176,13 +181,13 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     }
 
     function sendingFailed(error: unknown): void {
-      fail(broken(peer, "send to", error));
+      fail(broken("send to", error));
       local.source?.stop();
       sendingOver();
     }
 
     function receivingFailed(error: unknown): void {
-      fail(broken(peer, "receive from", error));
+      fail(broken("receive from", error));
       local.source?.stop();
       peerEnded = true;
       endReceiving();
@@ -256,10 +261,6 @@ function firstBytes(chunk: Chunk, count: number): Chunk {
   return { ...chunk, bytes: chunk.bytes.subarray(0, count), release: () => chunk.release() };
 }
 
-function broken(peer: Endpoint, doing: string, error: unknown): PortcatError {
-  return systemError(`cannot ${doing} ${peer.name}`, error, { exitCode: ExitCode.broken });
-}
-
 function cannotWrite(local: Local, error: unknown, received: number): PortcatError {
   const count = `${String(local.sink?.delivered ?? 0)} of ${String(received)} bytes received`;
   if (codeOf(error) === "EPIPE")
@@ -289,9 +290,9 @@ function tooFew(peer: Endpoint, received: number, expected: number): PortcatErro
   );
 }
 
-function idleFailure(peer: Endpoint, idleTimeoutMs: number): PortcatError {
+function idleFailure(where: string, idleTimeoutMs: number): PortcatError {
   return new PortcatError(
-    `nothing was received from or sent to ${peer.name} for ${String(idleTimeoutMs / 1000)} s`,
+    `nothing moved for ${String(idleTimeoutMs / 1000)} s: ${where} (--idle-timeout)`,
     { exitCode: ExitCode.timedOut, code: "EIDLE" },
   );
 }
