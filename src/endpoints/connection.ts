@@ -4,7 +4,7 @@ import type { Chunk, Endpoint, Source } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
 import { StreamSource } from "../flow/stream-source.ts";
 import type { SocketReads } from "./socket-reads.ts";
-import { unacknowledged } from "./tcp-queue.ts";
+import { unacknowledged } from "./socket-tables.ts";
 
 /** An endpoint that is a connected socket, with the names of its two ends. */
 export interface Connection extends Endpoint {

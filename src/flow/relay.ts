@@ -86,7 +86,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
         moved = now;
         movedAt = performance.now();
       } else if (performance.now() - movedAt >= rules.idleTimeoutMs) {
-        abort(idleFailure(`${peer.name} ${soFar()}`, rules.idleTimeoutMs));
+        abort(idleFailure(peer, soFar(), rules.idleTimeoutMs));
       }
     }
 
@@ -290,9 +290,9 @@ function tooFew(peer: Endpoint, received: number, expected: number): PortcatErro
   );
 }
 
-function idleFailure(where: string, idleTimeoutMs: number): PortcatError {
+function idleFailure({ name }: Endpoint, soFar: string, idleTimeoutMs: number): PortcatError {
   return new PortcatError(
-    `nothing moved for ${String(idleTimeoutMs / 1000)} s: ${where} (--idle-timeout)`,
+    `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s, ${soFar} (--idle-timeout)`,
     { exitCode: ExitCode.timedOut, code: "EIDLE" },
   );
 }

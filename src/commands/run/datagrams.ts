@@ -1,8 +1,9 @@
 import type { Socket } from "node:dgram";
 import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
 import { stdinIsTerminal, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import { droppedDatagrams } from "../../endpoints/socket-tables.ts";
 import type { UdpOptions, UdpSink, UdpSource } from "../../endpoints/udp.ts";
-import type { Endpoint, Source, Stage } from "../../flow/chunk.ts";
+import type { Source, Stage } from "../../flow/chunk.ts";
 import type { Framing } from "../../flow/framing.ts";
 import { type Outcome, relay } from "../../flow/relay.ts";
 import { announce } from "../../flow/stages/announce.ts";
@@ -38,7 +39,7 @@ export function framingOf({ lines, chunk }: FramingFlags, evenEmpty: boolean): F
 /** Joins a UDP socket to stdout and to a source of datagrams, up to its `closed` event. */
 export async function exchange(
   source: Source | undefined,
-  peer: Endpoint & { source: UdpSource; sink: UdpSink },
+  peer: ReturnType<typeof udpEndpoint>,
   flags: WatchingFlags & { idleTimeout?: number },
   context: Context,
 ): Promise<Outcome> {
@@ -72,20 +73,26 @@ export async function exchange(
       event: "warning",
       message: `${String(peer.source.dropped)} datagrams were dropped: stdout was too slow for them`,
     });
+  if (peer.lostBySystem > 0)
+    emit({
+      event: "warning",
+      message: `the system dropped ${String(peer.lostBySystem)} datagrams: its buffer was full (see --receive-buffer)`,
+    });
   return outcome;
 }
 
-/** An endpoint of a UDP socket. */
+/** An endpoint of a UDP socket. `lostBySystem` is known once it is closed. */
 export function udpEndpoint(name: string, socket: Socket, source: UdpSource, sink: UdpSink) {
-  let closed = false;
-  return {
+  const endpoint = {
     name,
     source,
     sink,
+    lostBySystem: 0,
     close: () => {
       source.stop();
-      if (!closed) socket.close();
-      closed = true;
+      endpoint.lostBySystem = droppedDatagrams(socket.address().port);
+      socket.close();
     },
   };
+  return endpoint;
 }
