@@ -36,6 +36,32 @@ export async function resolveHost(
   return found;
 }
 
+/** A numeric address of this machine to send from, and perhaps a port. */
+export interface LocalSource {
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly port: number;
+}
+
+/**
+ * The addresses of a host that can be reached from `source`, where there is one.
+ *
+ * @throws PortcatError as `resolveHost` does, and when all are of the other family (exit code 2)
+ */
+export async function resolveFrom(
+  { host, family, source }: { host: string; family: Family; source?: LocalSource },
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<ResolvedAddress[]> {
+  const all = await resolveHost(host, family, signal, emit);
+  const usable = all.filter((each) => source === undefined || each.family === source.family);
+  if (source !== undefined && usable.length === 0)
+    throw usageError(
+      `--source ${source.address} is IPv${String(source.family)}, but ${host} has no such address`,
+    );
+  return usable;
+}
+
 function lookUp(host: string, family: Family): Promise<ResolvedAddress[]> {
   return new Promise((resolve, reject) => {
     lookup(host, { all: true, family }, (error, addresses) => {

@@ -1,15 +1,8 @@
 import { Socket } from "node:net";
-import {
-  causeInWords,
-  codeOf,
-  ExitCode,
-  PortcatError,
-  systemError,
-  usageError,
-} from "../errors.ts";
+import { causeInWords, codeOf, ExitCode, PortcatError, systemError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
 import { type Connection, connectionOf, tcpEnds } from "./connection.ts";
-import { type Family, type ResolvedAddress, resolveHost } from "./resolve.ts";
+import { type Family, type LocalSource, type ResolvedAddress, resolveFrom } from "./resolve.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
 
@@ -18,7 +11,7 @@ export interface TcpTarget extends SocketOptions {
   readonly port: number;
   readonly family: Family;
   /** A numeric local address, and perhaps a local port. */
-  readonly source?: { readonly address: string; readonly family: 4 | 6; readonly port: number };
+  readonly source?: LocalSource;
   /** Over name resolution and all addresses together; 0 for no limit. */
   readonly timeoutMs: number;
 }
@@ -52,7 +45,7 @@ export async function connectTcp(
       ? setTimeout(() => attempt.abort(noAnswer(target, addresses)), target.timeoutMs)
       : undefined;
   try {
-    addresses.push(...(await usableAddresses(target, attempt.signal, emit)));
+    addresses.push(...(await resolveFrom(target, attempt.signal, emit)));
     const { socket, reads } = await firstToAnswer(target, addresses, attempt.signal, emit);
     setSocketOptions(socket, target, emit);
     return connectionOf(socket, tcpEnds(socket), reads);
@@ -60,20 +53,6 @@ export async function connectTcp(
     clearTimeout(deadline);
     signal.removeEventListener("abort", abort);
   }
-}
-
-async function usableAddresses(
-  { host, family, source }: TcpTarget,
-  signal: AbortSignal,
-  emit: Emit,
-): Promise<ResolvedAddress[]> {
-  const all = await resolveHost(host, family, signal, emit);
-  const usable = all.filter((each) => source === undefined || each.family === source.family);
-  if (source !== undefined && usable.length === 0)
-    throw usageError(
-      `--source ${source.address} is IPv${String(source.family)}, but ${host} has no such address`,
-    );
-  return usable;
 }
 
 function firstToAnswer(

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listenUnix } from "../../endpoints/unix.ts";
 import { abortable, type Family, resolveHost } from "../../endpoints/resolve.ts";
-import { bindUdp, createUdpSocket } from "../../endpoints/udp.ts";
+import { bindUdp, createUdpSocket } from "../../endpoints/udp-socket.ts";
 import { codeOf, ExitCode, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import type { Context } from "../context.ts";

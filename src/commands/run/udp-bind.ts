@@ -12,9 +12,8 @@ import {
   createUdpSocket,
   longestDatagram,
   setUdpOptions,
-  UdpSink,
-  UdpSource,
-} from "../../endpoints/udp.ts";
+} from "../../endpoints/udp-socket.ts";
+import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import { causeInWords, codeOf, ExitCode, PortcatError, usageError } from "../../errors.ts";
 import { hostPort, type SocketAddress } from "../../events.ts";
 import { DeferredSource } from "../../flow/deferred-source.ts";

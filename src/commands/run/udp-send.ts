@@ -1,7 +1,12 @@
 import type { Socket } from "node:dgram";
 import { isMulticast } from "../../cli/place.ts";
 import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
-import { type Family, type ResolvedAddress, resolveHost } from "../../endpoints/resolve.ts";
+import {
+  type Family,
+  type LocalSource,
+  type ResolvedAddress,
+  resolveFrom,
+} from "../../endpoints/resolve.ts";
 import { openStdin } from "../../endpoints/stdio.ts";
 import {
   bindUdp,
@@ -9,10 +14,9 @@ import {
   createUdpSocket,
   longestDatagram,
   setUdpOptions,
-  UdpSink,
-  UdpSource,
-} from "../../endpoints/udp.ts";
-import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../../errors.ts";
+} from "../../endpoints/udp-socket.ts";
+import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
+import { codeOf, ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import { BytesSource } from "../../flow/bytes-source.ts";
 import type { Source } from "../../flow/chunk.ts";
@@ -26,7 +30,7 @@ interface Target {
   readonly host: string;
   readonly port: number;
   readonly family: Family;
-  readonly source?: { readonly address: string; readonly family: 4 | 6; readonly port: number };
+  readonly source?: LocalSource;
 }
 
 interface Flags extends UdpFlags, FramingFlags, WatchingFlags {
@@ -50,7 +54,7 @@ export async function runUdpSend(
   limitRun(flags.timeout, context);
   const framing = framingOf(flags, true);
   const whole = message ?? (framing.kind === "whole" ? await allOfStdin(context) : undefined);
-  const addresses = await usableAddresses(target, context);
+  const addresses = await resolveFrom(target, context.signal, context.emit);
   for (const [index, address] of addresses.entries()) {
     const source = whole ? new BytesSource(whole) : framed(openStdin(), framing, longestDatagram);
     const { failure, received } = await sendTo(address, source, target, flags, context);
@@ -97,19 +101,6 @@ function allOfStdin({ emit, signal }: Context): Promise<Buffer> {
       },
     );
   });
-}
-
-async function usableAddresses(
-  { host, family, source }: Target,
-  { signal, emit }: Context,
-): Promise<ResolvedAddress[]> {
-  const all = await resolveHost(host, family, signal, emit);
-  const usable = all.filter((each) => source === undefined || each.family === source.family);
-  if (source !== undefined && usable.length === 0)
-    throw usageError(
-      `--source ${source.address} is IPv${String(source.family)}, but ${host} has no such address`,
-    );
-  return usable;
 }
 
 async function sendTo(

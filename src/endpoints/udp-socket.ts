@@ -1,0 +1,135 @@
+import { createSocket, type Socket, type SocketOptions } from "node:dgram";
+import { isIPv4, isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
+import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
+
+/** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
+export const longestDatagram = 65507;
+
+/** A group to be a member of, perhaps only for one sender, perhaps on one interface. */
+export interface Membership {
+  readonly group: string;
+  readonly source?: string | undefined;
+  /** An interface's name, or one of its addresses. */
+  readonly interface?: string | undefined;
+}
+
+export interface UdpOptions {
+  readonly ttl?: number | undefined;
+  readonly loopback?: boolean | undefined;
+  readonly broadcast: boolean;
+  readonly receiveBufferBytes?: number | undefined;
+  readonly sendBufferBytes?: number | undefined;
+  readonly reusePort: boolean;
+  readonly join: readonly Membership[];
+}
+
+/** @throws PortcatError (exit code 2) for an option that the running Node does not have */
+export function checkUdpOptions({ reusePort }: UdpOptions): void {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (reusePort && (major < 22 || (major === 22 && minor < 12)))
+    throw usageError(
+      `--reuse-port needs Node 22.12 or later, which can set it; this is Node ${process.versions.node}`,
+    );
+}
+
+/** A socket of one family, with the options that have to be there before it is bound. */
+export function createUdpSocket(family: 4 | 6, only: boolean, options: UdpOptions): Socket {
+  const settings: SocketOptions = {
+    type: family === 4 ? "udp4" : "udp6",
+    ipv6Only: family === 6 && only,
+    // Several programs may be members of one group on one machine.
+    reuseAddr: options.join.length > 0,
+    ...(options.reusePort && { reusePort: true }),
+  };
+  return createSocket(settings);
+}
+
+/** Sets what can only be set once the socket is bound. @throws PortcatError when the system refuses */
+export function setUdpOptions(socket: Socket, family: 4 | 6, options: UdpOptions): void {
+  const set = (name: string, call: () => void) => {
+    try {
+      call();
+    } catch (error) {
+      throw systemError(`cannot set ${name}`, error, { exitCode: ExitCode.failure });
+    }
+  };
+  const { ttl, loopback, receiveBufferBytes, sendBufferBytes } = options;
+  if (options.broadcast) set("--broadcast", () => socket.setBroadcast(true));
+  if (ttl !== undefined)
+    set("--ttl", () => {
+      socket.setTTL(ttl);
+      socket.setMulticastTTL(ttl);
+    });
+  if (loopback !== undefined) set("--loopback", () => socket.setMulticastLoopback(loopback));
+  if (receiveBufferBytes !== undefined)
+    set("--receive-buffer", () => socket.setRecvBufferSize(receiveBufferBytes));
+  if (sendBufferBytes !== undefined)
+    set("--send-buffer", () => socket.setSendBufferSize(sendBufferBytes));
+  for (const membership of options.join)
+    set(`--join ${membership.group}`, () => join(socket, family, membership));
+}
+
+function join(socket: Socket, family: 4 | 6, { group, source, interface: name }: Membership): void {
+  const address =
+    name === undefined ? undefined : interfaceAddress(name, isIPv4(group) ? 4 : family);
+  if (source === undefined) socket.addMembership(group, address);
+  else socket.addSourceSpecificMembership(source, group, address);
+}
+
+/**
+ * What Node wants to be told of an interface: an address of it (IPv4), or "::%name" (IPv6).
+ *
+ * @throws PortcatError (exit code 1) when there is no such interface, or it has no IPv4 address
+ */
+export function interfaceAddress(name: string, family: 4 | 6): string {
+  if (family === 4 && isIPv4(name)) return name;
+  const addresses = networkInterfaces()[name];
+  if (addresses === undefined && !isIPv6(name))
+    throw new PortcatError(
+      `there is no network interface ${name}; there are ${Object.keys(networkInterfaces()).join(", ")}`,
+      { code: "ENODEV" },
+    );
+  if (family === 6) return isIPv6(name) ? name : `::%${name}`;
+  const own = addresses?.find((each) => each.family === "IPv4");
+  if (own === undefined)
+    throw new PortcatError(`the network interface ${name} has no IPv4 address`, { code: "ENODEV" });
+  return own.address;
+}
+
+/** Binds a socket. @throws PortcatError when the system refuses (exit code 7) */
+export function bindUdp(
+  socket: Socket,
+  place: string,
+  at: { address?: string | undefined; port: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (error: Error) => {
+      socket.close();
+      reject(cannotBind(place, at.port, error));
+    };
+    socket.once("error", refused);
+    socket.bind({ port: at.port, ...(at.address !== undefined && { address: at.address }) }, () => {
+      socket.off("error", refused);
+      resolve();
+    });
+  });
+}
+
+function cannotBind(place: string, port: number, error: Error): PortcatError {
+  const code = codeOf(error);
+  const hint =
+    code === "EADDRINUSE" && process.platform === "linux"
+      ? `; \`ss -lunp 'sport = :${String(port)}'\` shows who has it`
+      : code === "EACCES" && port < 1024
+        ? "; ports below 1024 are for root, or for a program with CAP_NET_BIND_SERVICE"
+        : "";
+  const inner = systemError(`cannot bind ${place}`, error);
+  return new PortcatError(`${inner.message}${hint}`, {
+    exitCode: ExitCode.cannotBind,
+    code,
+    address: place,
+    port,
+    cause: error,
+  });
+}
