@@ -74,8 +74,7 @@ export function addUdpSend(udp: Command, context: Context): void {
 
 /** "host port [message]", or "host:port [message]" where the first word is a place by itself. */
 function placeAndMessage(first: string, second: string | undefined, third: string | undefined) {
-  const oneWord =
-    second === undefined || (/^(\[.*\]|[^:]*):\d+$/.test(first) && !/^\d+$/.test(second));
+  const oneWord = second === undefined || /^(\[.*\]|[^:]*):\d+$/.test(first);
   const { host = "localhost", port } = parsePlace(oneWord ? [first] : [first, second], 1);
   if (oneWord && third !== undefined) throw usageError(`'${third}' is one word too many`);
   return { host, port, message: oneWord ? second : third };
