@@ -63,6 +63,12 @@ export interface Endpoint {
   close(): void;
 }
 
+/** The near side. Without a source nothing is sent; without a sink we only send, and what arrives is discarded. */
+export interface Local {
+  readonly source: Source | undefined;
+  readonly sink: Sink | undefined;
+}
+
 /** Changes or watches the chunks on their way to a receiver. */
 export type Stage = (next: Receiver) => Receiver;
 

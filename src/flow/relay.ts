@@ -1,19 +1,13 @@
-import { codeOf, ExitCode, PortcatError, readerLeft, systemError } from "../errors.ts";
+import { ExitCode, PortcatError, systemError } from "../errors.ts";
 import {
   type Chunk,
   type Endpoint,
+  type Local,
   type Receiver,
-  type Sink,
-  type Source,
   type Stage,
   throughStages,
 } from "./chunk.ts";
-
-/** The near side. Without a source nothing is sent; without a sink we only send, and what arrives is discarded. */
-export interface Local {
-  readonly source: Source | undefined;
-  readonly sink: Sink | undefined;
-}
+import { cannotWrite, idleFailure, tooFew, unwritten } from "./endings.ts";
 
 export interface RelayRules {
   /** The end of the local source is passed on to the peer at once (a FIN). */
@@ -259,40 +253,4 @@ function discard(finished: () => void): Receiver {
 /** The first `count` bytes of a chunk, standing in for the whole. */
 function firstBytes(chunk: Chunk, count: number): Chunk {
   return { ...chunk, bytes: chunk.bytes.subarray(0, count), release: () => chunk.release() };
-}
-
-function cannotWrite(local: Local, error: unknown, received: number): PortcatError {
-  const count = `${String(local.sink?.delivered ?? 0)} of ${String(received)} bytes received`;
-  if (codeOf(error) === "EPIPE")
-    return new PortcatError(`the reader of stdout went away after ${count} (EPIPE)`, {
-      exitCode: readerLeft,
-      code: "EPIPE",
-      cause: error,
-    });
-  return systemError(`cannot write to stdout after ${count}`, error, {
-    exitCode: ExitCode.failure,
-  });
-}
-
-function unwritten(local: Local, reason: PortcatError, received: number): PortcatError {
-  const count = received - (local.sink?.delivered ?? received);
-  if (count <= 0) return reason;
-  return new PortcatError(
-    `${reason.message}; ${String(count)} bytes received were not written, stdout did not take them`,
-    reason,
-  );
-}
-
-function tooFew(peer: Endpoint, received: number, expected: number): PortcatError {
-  return new PortcatError(
-    `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected`,
-    { exitCode: ExitCode.broken, code: "ESHORT" },
-  );
-}
-
-function idleFailure({ name }: Endpoint, soFar: string, idleTimeoutMs: number): PortcatError {
-  return new PortcatError(
-    `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s, ${soFar} (--idle-timeout)`,
-    { exitCode: ExitCode.timedOut, code: "EIDLE" },
-  );
 }

@@ -10,8 +10,8 @@ import {
   stdoutSeemsClosed,
 } from "../../endpoints/stdio.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
-import type { Sink, Source, Stage } from "../../flow/chunk.ts";
-import { type Local, type Outcome, relay, type RelayRules } from "../../flow/relay.ts";
+import type { Local, Sink, Source, Stage } from "../../flow/chunk.ts";
+import { type Outcome, relay, type RelayRules } from "../../flow/relay.ts";
 import { crlf } from "../../flow/stages/crlf.ts";
 import { dump } from "../../flow/stages/dump.ts";
 import { lineDelay } from "../../flow/stages/line-delay.ts";

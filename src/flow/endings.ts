@@ -1,0 +1,44 @@
+import { codeOf, ExitCode, PortcatError, readerLeft, systemError } from "../errors.ts";
+import type { Endpoint, Local } from "./chunk.ts";
+
+// The failures that end a relay, in words.
+
+export function cannotWrite(local: Local, error: unknown, received: number): PortcatError {
+  const count = `${String(local.sink?.delivered ?? 0)} of ${String(received)} bytes received`;
+  if (codeOf(error) === "EPIPE")
+    return new PortcatError(`the reader of stdout went away after ${count} (EPIPE)`, {
+      exitCode: readerLeft,
+      code: "EPIPE",
+      cause: error,
+    });
+  return systemError(`cannot write to stdout after ${count}`, error, {
+    exitCode: ExitCode.failure,
+  });
+}
+
+export function unwritten(local: Local, reason: PortcatError, received: number): PortcatError {
+  const count = received - (local.sink?.delivered ?? received);
+  if (count <= 0) return reason;
+  return new PortcatError(
+    `${reason.message}; ${String(count)} bytes received were not written, stdout did not take them`,
+    reason,
+  );
+}
+
+export function tooFew(peer: Endpoint, received: number, expected: number): PortcatError {
+  return new PortcatError(
+    `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected`,
+    { exitCode: ExitCode.broken, code: "ESHORT" },
+  );
+}
+
+export function idleFailure(
+  { name }: Endpoint,
+  soFar: string,
+  idleTimeoutMs: number,
+): PortcatError {
+  return new PortcatError(
+    `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s, ${soFar} (--idle-timeout)`,
+    { exitCode: ExitCode.timedOut, code: "EIDLE" },
+  );
+}

@@ -1,0 +1,120 @@
+import { ExitCode, PortcatError } from "../errors.ts";
+import type { Receiver, Source } from "./chunk.ts";
+
+export interface SubscriptionLimits {
+  /** Bytes that may wait for one subscriber; while one has that many, the source waits. */
+  readonly queueBytes: number;
+  /** A subscriber whose queue is full and that takes not a byte for this long is given up. */
+  readonly stallMs: number;
+}
+
+/** One subscriber's source: what is waiting for it, and whether it is stuck. */
+export class Subscription implements Source {
+  readonly nature;
+  lent = 0;
+  readonly #name: string;
+  readonly #limits: SubscriptionLimits;
+  readonly #taken: () => number;
+  readonly #join: (subscription: Subscription) => void;
+  readonly #leave: (subscription: Subscription) => void;
+  #queuedBytes = 0;
+  #to: Receiver | undefined;
+  #failed: (error: unknown) => void = () => undefined;
+  #whenRoom: (() => void) | undefined;
+  #stalling: NodeJS.Timeout | undefined;
+
+  constructor(
+    name: string,
+    nature: Source["nature"],
+    limits: SubscriptionLimits,
+    taken: () => number,
+    join: (subscription: Subscription) => void,
+    leave: (subscription: Subscription) => void,
+  ) {
+    this.#name = name;
+    this.nature = nature;
+    this.#limits = limits;
+    this.#taken = taken;
+    this.#join = join;
+    this.#leave = leave;
+  }
+
+  start(to: Receiver, failed: (error: unknown) => void): void {
+    this.#to = to;
+    this.#failed = failed;
+    this.#join(this);
+  }
+
+  stop(): void {
+    this.#to = undefined;
+    this.#whenRoom = undefined;
+    clearInterval(this.#stalling);
+    this.#leave(this);
+  }
+
+  /** Whether the queue is full; if it is, `whenRoom` is called once it no longer is. */
+  full(whenRoom: () => void): boolean {
+    if (this.#queuedBytes < this.#limits.queueBytes) return false;
+    this.#whenRoom = whenRoom;
+    this.#watch();
+    return true;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#to === undefined) return;
+    this.lent++;
+    this.#queuedBytes += bytes.length;
+    this.#to.write({
+      bytes,
+      release: () => {
+        this.lent--;
+        this.#queuedBytes -= bytes.length;
+        this.#room();
+      },
+    });
+  }
+
+  end(): void {
+    const to = this.#to;
+    this.stop();
+    to?.end();
+  }
+
+  fail(error: unknown): void {
+    const failed = this.#to && this.#failed;
+    this.stop();
+    failed?.(error);
+  }
+
+  #room(): void {
+    const whenRoom = this.#whenRoom;
+    if (whenRoom === undefined || this.#queuedBytes >= this.#limits.queueBytes) return;
+    this.#whenRoom = undefined;
+    clearInterval(this.#stalling);
+    this.#stalling = undefined;
+    whenRoom();
+  }
+
+  /** Gives the subscriber up once its queue stayed full for the stall time and nothing was taken of it. */
+  #watch(): void {
+    if (this.#stalling !== undefined) return;
+    const { stallMs } = this.#limits;
+    let taken = this.#taken();
+    let takenAt = performance.now();
+    this.#stalling = setInterval(() => {
+      const now = this.#taken();
+      if (now !== taken) {
+        taken = now;
+        takenAt = performance.now();
+      } else if (performance.now() - takenAt >= stallMs) {
+        const seconds = String(stallMs / 1000);
+        this.fail(
+          new PortcatError(
+            `${this.#name} has not taken a byte for ${seconds} s; ${String(this.#queuedBytes)} bytes for it are dropped`,
+            { exitCode: ExitCode.broken, code: "ESTALLED" },
+          ),
+        );
+      }
+    }, stallMs / 4);
+  }
+}
