@@ -18,43 +18,45 @@ export const signalExitCode = (signalNumber: number): number => 128 + signalNumb
 export const readerLeft = signalExitCode(13);
 
 /** errno or resolver code: the cause in words, and the exit code it leads to. */
-const causes: Record<string, readonly [words: string, exitCode: number]> = {
-  EACCES: ["permission denied", ExitCode.failure],
-  EADDRINUSE: ["address already in use", ExitCode.cannotBind],
-  EADDRNOTAVAIL: ["no such address on this machine", ExitCode.cannotBind],
-  EAFNOSUPPORT: ["address family not supported", ExitCode.unreachable],
-  EAI_AGAIN: ["the name server did not answer", ExitCode.unresolved],
-  EAI_FAIL: ["the name server failed", ExitCode.unresolved],
-  EBADF: ["the descriptor is not open", ExitCode.failure],
-  ECONNABORTED: ["connection aborted", ExitCode.broken],
-  ECONNREFUSED: ["connection refused", ExitCode.refused],
-  ECONNRESET: ["connection reset by the peer", ExitCode.broken],
-  EDQUOT: ["disk quota exceeded", ExitCode.failure],
-  EFBIG: ["file too large", ExitCode.failure],
-  EHOSTDOWN: ["host is down", ExitCode.unreachable],
-  EHOSTUNREACH: ["host unreachable", ExitCode.unreachable],
-  EINVAL: ["invalid argument", ExitCode.failure],
-  EIO: ["input/output error", ExitCode.failure],
-  EISDIR: ["it is a directory", ExitCode.failure],
-  EMFILE: ["too many open files (see ulimit -n)", ExitCode.failure],
-  EMSGSIZE: ["message too long", ExitCode.failure],
-  ENETDOWN: ["network is down", ExitCode.unreachable],
-  ENETUNREACH: ["network unreachable", ExitCode.unreachable],
-  ENFILE: ["too many open files on this system", ExitCode.failure],
-  ENOBUFS: ["no buffer space", ExitCode.failure],
-  ENODEV: ["no such network interface", ExitCode.failure],
-  ENOENT: ["no such file or directory", ExitCode.failure],
-  ENOMEM: ["out of memory", ExitCode.failure],
-  ENOSPC: ["no space left on the device", ExitCode.failure],
-  ENOTCONN: ["not connected", ExitCode.broken],
-  ENOTDIR: ["not a directory", ExitCode.failure],
-  ENOTFOUND: ["name not found", ExitCode.unresolved],
-  ENOTSOCK: ["it is not a socket", ExitCode.failure],
-  EPERM: ["operation not permitted", ExitCode.failure],
-  EPIPE: ["the other side no longer reads", ExitCode.broken],
-  EROFS: ["read-only file system", ExitCode.failure],
-  ETIMEDOUT: ["timed out", ExitCode.timedOut],
-};
+const causes = new Map<string, readonly [words: string, exitCode: number]>(
+  Object.entries({
+    EACCES: ["permission denied", ExitCode.failure],
+    EADDRINUSE: ["address already in use", ExitCode.cannotBind],
+    EADDRNOTAVAIL: ["no such address on this machine", ExitCode.cannotBind],
+    EAFNOSUPPORT: ["address family not supported", ExitCode.unreachable],
+    EAI_AGAIN: ["the name server did not answer", ExitCode.unresolved],
+    EAI_FAIL: ["the name server failed", ExitCode.unresolved],
+    EBADF: ["the descriptor is not open", ExitCode.failure],
+    ECONNABORTED: ["connection aborted", ExitCode.broken],
+    ECONNREFUSED: ["connection refused", ExitCode.refused],
+    ECONNRESET: ["connection reset by the peer", ExitCode.broken],
+    EDQUOT: ["disk quota exceeded", ExitCode.failure],
+    EFBIG: ["file too large", ExitCode.failure],
+    EHOSTDOWN: ["host is down", ExitCode.unreachable],
+    EHOSTUNREACH: ["host unreachable", ExitCode.unreachable],
+    EINVAL: ["invalid argument", ExitCode.failure],
+    EIO: ["input/output error", ExitCode.failure],
+    EISDIR: ["it is a directory", ExitCode.failure],
+    EMFILE: ["too many open files (see ulimit -n)", ExitCode.failure],
+    EMSGSIZE: ["message too long", ExitCode.failure],
+    ENETDOWN: ["network is down", ExitCode.unreachable],
+    ENETUNREACH: ["network unreachable", ExitCode.unreachable],
+    ENFILE: ["too many open files on this system", ExitCode.failure],
+    ENOBUFS: ["no buffer space", ExitCode.failure],
+    ENODEV: ["no such network interface", ExitCode.failure],
+    ENOENT: ["no such file or directory", ExitCode.failure],
+    ENOMEM: ["out of memory", ExitCode.failure],
+    ENOSPC: ["no space left on the device", ExitCode.failure],
+    ENOTCONN: ["not connected", ExitCode.broken],
+    ENOTDIR: ["not a directory", ExitCode.failure],
+    ENOTFOUND: ["name not found", ExitCode.unresolved],
+    ENOTSOCK: ["it is not a socket", ExitCode.failure],
+    EPERM: ["operation not permitted", ExitCode.failure],
+    EPIPE: ["the other side no longer reads", ExitCode.broken],
+    EROFS: ["read-only file system", ExitCode.failure],
+    ETIMEDOUT: ["timed out", ExitCode.timedOut],
+  } satisfies Record<string, [string, number]> as Record<string, [string, number]>),
+);
 
 export interface ErrorDetails {
   /** Replaces the message that would be made of the cause. */
@@ -106,7 +108,7 @@ export function codeOf(error: unknown): string {
 /** "connection refused (ECONNREFUSED)"; Node's own text for a code that is not in the table. */
 export function causeInWords(error: unknown): string {
   const code = codeOf(error);
-  const words = causes[code]?.[0];
+  const words = causes.get(code)?.[0];
   if (words !== undefined) return `${words} (${code})`;
   return error instanceof Error ? error.message : String(error);
 }
@@ -126,7 +128,7 @@ export function systemError(
   const code = codeOf(cause);
   return new PortcatError(details.message ?? `${doing}: ${causeInWords(cause)}`, {
     code: code === "" ? undefined : code,
-    exitCode: causes[code]?.[1],
+    exitCode: causes.get(code)?.[1],
     cause,
     ...details,
   });

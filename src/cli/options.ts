@@ -223,7 +223,7 @@ export const modeOption = (): Option =>
 
 /** What a UDP socket can be told. */
 export interface UdpFlags {
-  join: { group: string; source?: string; interface?: string }[];
+  join?: { group: string; source?: string; interface?: string }[];
   ttl?: number;
   loopback?: boolean;
   broadcast?: boolean;
@@ -232,16 +232,14 @@ export interface UdpFlags {
   reusePort?: boolean;
 }
 
+export const joinOption = (): Option =>
+  new Option(
+    "--join <group[%iface]>",
+    "be a member of a multicast group; source@group for one sender only (repeatable)",
+  ).argParser((text, before: UdpFlags["join"]) => [...(before ?? []), parseMembership(text)]);
+
 export function udpOptions(command: Command): void {
   command
-    .addOption(
-      new Option(
-        "--join <group[%iface]>",
-        "be a member of a multicast group; source@group for one sender only (repeatable)",
-      )
-        .argParser((text, before: UdpFlags["join"]) => [...before, parseMembership(text)])
-        .default([], "none"),
-    )
     .option("--ttl <n>", "how many hops a datagram may go, multicast too", wholeNumber(1, 255))
     .option("--loopback", "multicast sent is also received on this machine")
     .option("--no-loopback", "multicast sent is not received on this machine")

@@ -77,7 +77,7 @@ export function parseSource(text: string): { address: string; family: 4 | 6; por
   const [, plain, plainPort] = /^([^:]*):([^:]*)$/.exec(text) ?? [];
   const address = inner ?? plain ?? text;
   const family = isIP(address);
-  if (family !== 4 && family !== 6)
+  if ((family !== 4 && family !== 6) || (inner !== undefined && family !== 6))
     throw new InvalidArgumentError(
       `expected a numeric address of this machine, perhaps with a port: 192.0.2.1:5000, [::1]:5000`,
     );

@@ -5,7 +5,13 @@ import { InvalidArgumentError } from "commander";
 /** The longest time a timer of Node can wait. */
 const longestMs = 2 ** 31 - 1;
 
-const timeUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, "": 1000 };
+const timeUnits = new Map([
+  ["ms", 1],
+  ["s", 1000],
+  ["m", 60_000],
+  ["h", 3_600_000],
+  ["", 1000],
+]);
 
 /**
  * Reads a time: "250ms", "1.5s", "2m", "1h", or plain seconds.
@@ -14,7 +20,7 @@ const timeUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_
  */
 export function parseTime(text: string): number {
   const match = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h|)$/.exec(text);
-  const milliseconds = Number(match?.[1]) * (timeUnits[match?.[2] ?? ""] ?? NaN);
+  const milliseconds = Number(match?.[1]) * (timeUnits.get(match?.[2] ?? "") ?? NaN);
   if (match === null || !(milliseconds === 0 || milliseconds >= 1))
     throw new InvalidArgumentError(
       "expected a time such as 250ms, 1.5s, 2m or 1h; without a unit it is seconds",
@@ -31,22 +37,22 @@ export function parsePositiveTime(text: string): number {
   return milliseconds;
 }
 
-const sizeUnits: Record<string, number> = {
-  "": 1,
-  b: 1,
-  k: 1024,
-  kb: 1000,
-  kib: 1024,
-  m: 1024 ** 2,
-  mb: 1000 ** 2,
-  mib: 1024 ** 2,
-  g: 1024 ** 3,
-  gb: 1000 ** 3,
-  gib: 1024 ** 3,
-  t: 1024 ** 4,
-  tb: 1000 ** 4,
-  tib: 1024 ** 4,
-};
+const sizeUnits = new Map([
+  ["", 1],
+  ["b", 1],
+  ["k", 1024],
+  ["kb", 1000],
+  ["kib", 1024],
+  ["m", 1024 ** 2],
+  ["mb", 1000 ** 2],
+  ["mib", 1024 ** 2],
+  ["g", 1024 ** 3],
+  ["gb", 1000 ** 3],
+  ["gib", 1024 ** 3],
+  ["t", 1024 ** 4],
+  ["tb", 1000 ** 4],
+  ["tib", 1024 ** 4],
+]);
 
 /**
  * Reads a size as dd(1) does: "64k" and "1MiB" count in 1024, "10MB" in 1000, plain digits are bytes.
@@ -54,9 +60,14 @@ const sizeUnits: Record<string, number> = {
  * @returns a whole number of bytes, 1 to 2^53 - 1
  */
 export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([a-z]*)$/i.exec(text);
-  const bytes = Number(match?.[1]) * (sizeUnits[(match?.[2] ?? "").toLowerCase()] ?? NaN);
-  if (match === null || !Number.isSafeInteger(bytes) || bytes < 1)
+  const [, whole = "", fraction = "", unit = ""] =
+    /^(\d{1,16})(?:\.(\d{1,16}))?([a-z]*)$/i.exec(text) ?? [];
+  const scale = sizeUnits.get(unit.toLowerCase());
+  // In whole numbers, for 1.001kB is 1001 bytes and 1000.9999999999999 is not.
+  const scaled = BigInt(whole + fraction) * BigInt(scale ?? 0);
+  const divisor = 10n ** BigInt(fraction.length);
+  const bytes = scaled % divisor === 0n ? Number(scaled / divisor) : NaN;
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
     throw new InvalidArgumentError(
       "expected a size such as 500, 64k, 1MiB or 10MB (whole bytes, at least 1)",
     );
@@ -106,7 +117,11 @@ export function parseHex(text: string): Buffer {
   return Buffer.from(digits, "hex");
 }
 
-const namedCodePoints: Record<string, number> = { ef: 46, va: 44, le: 1 };
+const namedCodePoints = new Map([
+  ["ef", 46],
+  ["va", 44],
+  ["le", 1],
+]);
 
 /**
  * Reads a differentiated services code point: 0 to 63, or a name of RFC 2474 (cs0 to cs7), 2597
@@ -114,7 +129,7 @@ const namedCodePoints: Record<string, number> = { ef: 46, va: 44, le: 1 };
  */
 export function parseDscp(text: string): number {
   const name = text.toLowerCase();
-  const named = namedCodePoints[name];
+  const named = namedCodePoints.get(name);
   if (named !== undefined) return named;
   const selector = /^cs([0-7])$/.exec(name)?.[1];
   if (selector !== undefined) return Number(selector) * 8;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Command, Option } from "commander";
 import {
   excludes,
@@ -34,6 +35,7 @@ export function addAddress(program: Command, context: Context): void {
       if (words.length > 0) excludes(command, ["--unix"], "a host or a port");
       const { runAddress } = await import("./run/address.ts");
       const { json = false } = command.optsWithGlobals<OutputOptions>();
+      if (json) excludes(command, ["--port"], "--json");
       await runAddress(
         {
           host: host ?? (options.ipv6 ? "::1" : "127.0.0.1"),
@@ -48,7 +50,7 @@ export function addAddress(program: Command, context: Context): void {
       );
     });
   command
-    .addOption(new Option("--port", "print the port number alone").conflicts(["json", "unix"]))
+    .addOption(new Option("--port", "print the port number alone").conflicts("unix"))
     .addOption(
       new Option("--count <n>", "so many different ones, all held until the last is found")
         .argParser(wholeNumber(1, 65535))
@@ -64,6 +66,7 @@ export function addAddress(program: Command, context: Context): void {
 /** A place in which the port may be missing: it is 0 then. */
 function placeOf(words: readonly string[]): { host: string | undefined; port: number } {
   const [first = "0", second] = words;
-  if (second === undefined && !/^\d*$|:\d*$/.test(first)) return parsePlace([first, "0"], 0);
+  const hostAlone = isIP(first) !== 0 || !/^\d*$|:\d*$/.test(first);
+  if (second === undefined && hostAlone) return parsePlace([first, "0"], 0);
   return parsePlace(words.length === 0 ? ["0"] : words, 0);
 }

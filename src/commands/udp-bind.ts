@@ -6,6 +6,7 @@ import {
   framingOptions,
   type FramingFlags,
   hostOrLocal,
+  joinOption,
   localOption,
   outputOptions,
   readyFileOption,
@@ -56,6 +57,7 @@ export function addUdpBind(udp: Command, context: Context): void {
       parsePositiveTime,
     )
     .option("--no-stdin", "do not read stdin")
+    .addOption(joinOption())
     .addOption(readyFileOption());
   familyOptions(command);
   framingOptions(command);

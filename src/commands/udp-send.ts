@@ -12,7 +12,7 @@ import {
   type UdpFlags,
   watchingOptions,
 } from "../cli/options.ts";
-import { parsePlace } from "../cli/place.ts";
+import { isMulticast, parsePlace } from "../cli/place.ts";
 import { parseHex, parsePositiveTime, wholeNumber } from "../cli/values.ts";
 import { usageError } from "../errors.ts";
 import type { Context } from "./context.ts";
@@ -48,7 +48,12 @@ export function addUdpSend(udp: Command, context: Context): void {
         const payload = payloadOf(place.message, options);
         const { runUdpSend } = await import("./run/udp-send.ts");
         const { source } = options;
-        const target = { ...place, family: familyOf(options), ...(source && { source }) };
+        const target = {
+          ...withInterface(place.host),
+          port: place.port,
+          family: familyOf(options),
+          ...(source && { source }),
+        };
         await runUdpSend(target, payload, options, context);
       },
     );
@@ -78,6 +83,12 @@ function placeAndMessage(first: string, second: string | undefined, third: strin
   const { host = "localhost", port } = parsePlace(oneWord ? [first] : [first, second], 1);
   if (oneWord && third !== undefined) throw usageError(`'${third}' is one word too many`);
   return { host, port, message: oneWord ? second : third };
+}
+
+/** A multicast group's interface, "239.1.2.3%eth0", apart from it; any other host as it is. */
+function withInterface(host: string): { host: string; iface?: string } {
+  const [group = "", iface] = host.split("%");
+  return iface !== undefined && isMulticast(group) ? { host: group, iface } : { host };
 }
 
 function payloadOf(message: string | undefined, options: Options): Buffer | undefined {

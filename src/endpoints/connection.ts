@@ -3,7 +3,7 @@ import { type Ends, hostPort } from "../events.ts";
 import type { Chunk, Endpoint, Source } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
 import { StreamSource } from "../flow/stream-source.ts";
-import type { SocketReads } from "./socket-reads.ts";
+import { behindEnd, type SocketReads } from "./socket-reads.ts";
 import { unacknowledged } from "./socket-tables.ts";
 
 /** An endpoint that is a connected socket, with the names of its two ends. */
@@ -81,18 +81,29 @@ class SocketSink extends StreamSink {
 
   /**
    * A peer that has ended may have left for good: then what we sent is answered by a reset, which
-   * nobody would see, for there is nothing more to read or write. So the socket is asked once more
-   * before our end, by an empty write; on another machine, after the time an answer may take.
+   * nobody would see, for there is nothing more to read or write. So the system is asked once more
+   * before our end; for a peer on another machine, after the time its answer may take.
    */
   override end(): void {
     if (this.#lastWrite === 0 || !this.#peerEnded()) return super.end();
     const ask = () => {
-      this.write({ bytes: nothing, release: () => undefined });
+      if (this.#ends.transport === "unix") this.#askByReading();
+      // An empty write fails on a connection that was reset.
+      else this.write({ bytes: nothing, release: () => undefined });
       super.end();
     };
     const wait = this.#isLocal() ? 0 : this.#lastWrite + answerMs - performance.now();
     if (wait > 0) setTimeout(ask, wait);
     else ask();
+  }
+
+  /** A UNIX socket tells by a reset that its peer closed with bytes unread (unix(7)). */
+  #askByReading(): void {
+    try {
+      behindEnd(this.#socket).next();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   #isLocal(): boolean {

@@ -71,7 +71,7 @@ function cannotListen(
       : causeInWords(error);
   return systemError("", error, {
     message: `cannot listen on ${place}: ${what}${hint}`,
-    exitCode: ExitCode.cannotBind,
+    exitCode: ["EMFILE", "ENFILE"].includes(code) ? ExitCode.failure : ExitCode.cannotBind,
     address: place,
     port,
   });

@@ -1,4 +1,6 @@
+import { readSync } from "node:fs";
 import { Socket } from "node:net";
+import { codeOf } from "../errors.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 
 const bufferSize = 64 * 1024;
@@ -84,8 +86,17 @@ export class SocketReads implements Source {
   #end(): void {
     this.ended = true;
     const to = this.#to;
+    if (to === undefined) return;
+    let error: unknown;
+    try {
+      // Node may tell a reset that comes right behind data as an end: the system knows better.
+      for (const bytes of behindEnd(this.#socket)) to.write({ bytes, release: () => undefined });
+    } catch (reset) {
+      error = reset;
+    }
+    if (error !== undefined) return this.#fail(error);
     this.#to = undefined;
-    to?.end();
+    to.end();
   }
 
   #fail(error: unknown): void {
@@ -99,7 +110,30 @@ function closedEarly(): Error {
   return Object.assign(new Error("closed before its end"), { code: "ECONNRESET" });
 }
 
+/**
+ * What is still to be read of a socket whose end Node has told.
+ *
+ * @throws Error (ECONNRESET) when it was no end: the peer has reset the connection
+ */
+export function* behindEnd(socket: Socket | undefined): Generator<Buffer> {
+  const handle = (socket as unknown as { _handle?: Handle | null } | undefined)?._handle;
+  const fd = handle?.fd ?? -1;
+  while (fd >= 0) {
+    const buffer = Buffer.allocUnsafe(bufferSize);
+    let count: number;
+    try {
+      count = readSync(fd, buffer);
+    } catch (error) {
+      if (codeOf(error) === "EAGAIN") return;
+      throw error;
+    }
+    if (count === 0) return;
+    yield buffer.subarray(0, count);
+  }
+}
+
 interface Handle {
+  fd?: number;
   useUserBuffer?: unknown;
   readStart?: unknown;
   readStop?: unknown;

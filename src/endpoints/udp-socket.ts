@@ -1,7 +1,15 @@
 import { createSocket, type Socket, type SocketOptions } from "node:dgram";
 import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
-import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
+import {
+  causeInWords,
+  codeOf,
+  ExitCode,
+  PortcatError,
+  systemError,
+  usageError,
+} from "../errors.ts";
+import type { Emit } from "../events.ts";
 
 /** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
 export const longestDatagram = 65507;
@@ -46,28 +54,37 @@ export function createUdpSocket(family: 4 | 6, only: boolean, options: UdpOption
 }
 
 /** Sets what can only be set once the socket is bound. @throws PortcatError when the system refuses */
-export function setUdpOptions(socket: Socket, family: 4 | 6, options: UdpOptions): void {
-  const set = (name: string, call: () => void) => {
+export function setUdpOptions(
+  socket: Socket,
+  family: 4 | 6,
+  options: UdpOptions,
+  emit: Emit,
+): void {
+  const set = (name: string, value: string | number | boolean, call: () => void) => {
     try {
       call();
     } catch (error) {
-      throw systemError(`cannot set ${name}`, error, { exitCode: ExitCode.failure });
+      throw systemError(`cannot set --${name} ${String(value)}`, error, {
+        exitCode: ExitCode.failure,
+      });
     }
+    emit({ event: "option", name, value });
   };
   const { ttl, loopback, receiveBufferBytes, sendBufferBytes } = options;
-  if (options.broadcast) set("--broadcast", () => socket.setBroadcast(true));
+  if (options.broadcast) set("broadcast", true, () => socket.setBroadcast(true));
   if (ttl !== undefined)
-    set("--ttl", () => {
+    set("ttl", ttl, () => {
       socket.setTTL(ttl);
       socket.setMulticastTTL(ttl);
     });
-  if (loopback !== undefined) set("--loopback", () => socket.setMulticastLoopback(loopback));
+  if (loopback !== undefined)
+    set("loopback", loopback, () => socket.setMulticastLoopback(loopback));
   if (receiveBufferBytes !== undefined)
-    set("--receive-buffer", () => socket.setRecvBufferSize(receiveBufferBytes));
+    set("receive-buffer", receiveBufferBytes, () => socket.setRecvBufferSize(receiveBufferBytes));
   if (sendBufferBytes !== undefined)
-    set("--send-buffer", () => socket.setSendBufferSize(sendBufferBytes));
+    set("send-buffer", sendBufferBytes, () => socket.setSendBufferSize(sendBufferBytes));
   for (const membership of options.join)
-    set(`--join ${membership.group}`, () => join(socket, family, membership));
+    set("join", membership.group, () => join(socket, family, membership));
 }
 
 function join(socket: Socket, family: 4 | 6, { group, source, interface: name }: Membership): void {
@@ -118,6 +135,7 @@ export function bindUdp(
 
 function cannotBind(place: string, port: number, error: Error): PortcatError {
   const code = codeOf(error);
+  const ourLimit = code === "EMFILE" || code === "ENFILE";
   const hint =
     code === "EADDRINUSE" && process.platform === "linux"
       ? `; \`ss -lunp 'sport = :${String(port)}'\` shows who has it`
@@ -126,10 +144,17 @@ function cannotBind(place: string, port: number, error: Error): PortcatError {
         : "";
   const inner = systemError(`cannot bind ${place}`, error);
   return new PortcatError(`${inner.message}${hint}`, {
-    exitCode: ExitCode.cannotBind,
+    exitCode: ourLimit ? ExitCode.failure : ExitCode.cannotBind,
     code,
     address: place,
     port,
     cause: error,
   });
+}
+
+/** Why a datagram could not be sent, in words, with the way out where there is one. */
+export function whyNotSent(error: unknown, { broadcast }: UdpOptions): string {
+  const hint =
+    codeOf(error) === "EACCES" && !broadcast ? "; a broadcast address needs --broadcast" : "";
+  return `${causeInWords(error)}${hint}`;
 }

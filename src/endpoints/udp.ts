@@ -4,8 +4,10 @@ import type { SocketAddress } from "../events.ts";
 import type { Chunk, Receiver, Sink, Source } from "../flow/chunk.ts";
 import { plainAddress } from "./connection.ts";
 
-/** Received bytes that may wait for a slow stdout; datagrams beyond are dropped and counted. */
+/** What may wait for a slow stdout; datagrams beyond are dropped and counted. */
 const mostWaitingBytes = 32 << 20;
+/** About what a datagram costs besides its payload, so that a flood of empty ones is bounded too. */
+const datagramCost = 256;
 
 /** Datagrams as they arrive, each one chunk with its sender. UDP cannot be told to wait. */
 export class UdpSource implements Source {
@@ -58,19 +60,20 @@ export class UdpSource implements Source {
 
   readonly #take = (bytes: Buffer, { address, port }: RemoteInfo): void => {
     if (this.#to === undefined) return;
-    if (this.#waitingBytes + bytes.length > mostWaitingBytes) {
+    const cost = bytes.length + datagramCost;
+    if (this.#waitingBytes + cost > mostWaitingBytes) {
       this.dropped++;
       return;
     }
     this.received++;
     this.lent++;
-    this.#waitingBytes += bytes.length;
+    this.#waitingBytes += cost;
     this.#to.write({
       bytes,
       from: { address: plainAddress(address), port },
       release: () => {
         this.lent--;
-        this.#waitingBytes -= bytes.length;
+        this.#waitingBytes -= cost;
       },
     });
     if (this.received >= this.#count) this.end();

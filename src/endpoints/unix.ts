@@ -1,5 +1,6 @@
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, renameSync, type Stats, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { type Connection, connectionOf } from "./connection.ts";
@@ -66,30 +67,49 @@ export async function listenUnix(
   const listening = listen(path, { path: name, backlog }, noOptions, ends, onConnection, emit);
   if (umask !== undefined) process.umask(umask);
   const server = await listening;
-  const remove = isAbstract(path) ? () => undefined : removerOf(path);
-  process.on("exit", remove);
-  if (mode !== undefined && !isAbstract(path)) chmodSync(path, mode);
+  if (isAbstract(path))
+    return { bound: { transport: "unix", path }, close: () => void server.close() };
+  const file = new SocketFile(path);
+  process.on("exit", file.remove);
+  if (mode !== undefined) chmodSync(path, mode);
   return {
     bound: { transport: "unix", path },
     close: () => {
-      server.close();
-      process.off("exit", remove);
-      remove();
+      process.off("exit", file.remove);
+      file.remove();
+      file.keepAnothers(() => server.close());
     },
   };
 }
 
-/** Removes the socket file that is at `path` now, and no other that may be there later. */
-function removerOf(path: string): () => void {
-  const { dev, ino } = lstatSync(path);
-  return () => {
-    try {
-      const now = lstatSync(path);
-      if (now.dev === dev && now.ino === ino) unlinkSync(path);
-    } catch {
-      // It is gone already.
-    }
+/** The file of a socket of ours, known by its inode: another may be at its path later. */
+class SocketFile {
+  readonly #path: string;
+  readonly #own: Stats;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#own = lstatSync(path);
+  }
+
+  readonly remove = (): void => {
+    if (this.#there() === "ours") unlinkSync(this.#path);
   };
+
+  /** Does what would remove whatever is at the path: libuv closes a UNIX socket that way. */
+  keepAnothers(close: () => void): void {
+    if (this.#there() === "nothing") return close();
+    const aside = `${this.#path}.${String(process.pid)}`;
+    linkSync(this.#path, aside);
+    close();
+    renameSync(aside, this.#path);
+  }
+
+  #there(): "ours" | "another" | "nothing" {
+    const now = lstatSync(this.#path, { throwIfNoEntry: false });
+    if (now === undefined) return "nothing";
+    return now.dev === this.#own.dev && now.ino === this.#own.ino ? "ours" : "another";
+  }
 }
 
 /** @throws PortcatError (exit code 7) when the path is taken by something that is not a stale socket */
@@ -130,47 +150,49 @@ function knock(path: string): Promise<string> {
   });
 }
 
+/** A listener whose backlog is full refuses at once (connect(2), EAGAIN) where TCP would wait. */
+const fullBacklogMs = 20;
+
 /**
  * Connects to a UNIX socket.
  *
- * @throws PortcatError: nobody listens there or nothing is there (exit code 4), no permission (1)
+ * @throws PortcatError: nobody listens there or nothing is there (exit code 4), no answer (5), no
+ *   permission (1)
  */
-export function connectUnix(
-  target: { path: string; timeoutMs: number },
+export async function connectUnix(
+  { path, timeoutMs }: { path: string; timeoutMs: number },
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Connection> {
-  const { path, timeoutMs } = target;
   const name = socketName(path);
   warnOfPadding(path, emit);
+  const begun = performance.now();
+  for (;;) {
+    try {
+      return await connectOnce(path, name, signal);
+    } catch (error) {
+      if (codeOf(error) !== "EAGAIN") throw error;
+    }
+    if (timeoutMs > 0 && performance.now() - begun >= timeoutMs)
+      throw new PortcatError(
+        `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
+        { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
+      );
+    await abortable(signal, sleep(fullBacklogMs));
+  }
+}
+
+function connectOnce(path: string, name: string, signal: AbortSignal): Promise<Connection> {
   const reads = new SocketReads();
   const socket = new Socket({ allowHalfOpen: true, onread: reads.onread });
   socket.pause();
   const connecting = new Promise<Connection>((resolve, reject) => {
-    const deadline =
-      timeoutMs > 0
-        ? setTimeout(() => {
-            socket.destroy();
-            reject(
-              new PortcatError(
-                `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
-                { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
-              ),
-            );
-          }, timeoutMs)
-        : undefined;
     socket.once("error", (error) => {
-      clearTimeout(deadline);
-      const code = codeOf(error);
-      reject(
-        systemError(`cannot connect to ${path}`, error, {
-          address: path,
-          ...(code === "ENOENT" && { exitCode: ExitCode.refused }),
-        }),
-      );
+      const exitCode = codeOf(error) === "ENOENT" ? ExitCode.refused : undefined;
+      const details = { address: path, ...(exitCode !== undefined && { exitCode }) };
+      reject(systemError(`cannot connect to ${path}`, error, details));
     });
     socket.once("connect", () => {
-      clearTimeout(deadline);
       socket.removeAllListeners("error");
       reads.attach(socket);
       resolve(connectionOf(socket, { transport: "unix", path }, reads));

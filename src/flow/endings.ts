@@ -16,11 +16,11 @@ export function cannotWrite(local: Local, error: unknown, received: number): Por
   });
 }
 
-export function unwritten(local: Local, reason: PortcatError, received: number): PortcatError {
-  const count = received - (local.sink?.delivered ?? received);
-  if (count <= 0) return reason;
+/** The reason that ended the run, with what it cost. */
+export function withUnwritten(reason: PortcatError, bytes: number): PortcatError {
+  if (bytes <= 0) return reason;
   return new PortcatError(
-    `${reason.message}; ${String(count)} bytes received were not written, stdout did not take them`,
+    `${reason.message}; ${String(bytes)} bytes received were not written, stdout did not take them`,
     reason,
   );
 }

@@ -33,7 +33,8 @@ export class FanOut {
    */
   subscribe(name: string, taken: () => number): Source {
     const { nature } = this.#source;
-    return new Subscription(name, nature, this.#limits, taken, this.#join, this.#leave);
+    const more = () => this.#chunks.length > 0;
+    return new Subscription(name, nature, this.#limits, taken, more, this.#join, this.#leave);
   }
 
   /** Lets go of the source. */

@@ -7,7 +7,7 @@ import {
   type Stage,
   throughStages,
 } from "./chunk.ts";
-import { cannotWrite, idleFailure, tooFew, unwritten } from "./endings.ts";
+import { cannotWrite, idleFailure, tooFew, withUnwritten } from "./endings.ts";
 
 export interface RelayRules {
   /** The end of the local source is passed on to the peer at once (a FIN). */
@@ -32,6 +32,8 @@ export interface Outcome {
   readonly received: number;
   readonly sent: number;
   readonly failure: PortcatError | undefined;
+  /** Bytes received that the near side had not taken when the run was ended. */
+  readonly unwritten: number;
   /** The failure is the near side's, so it concerns every connection that shares it. */
   readonly local: boolean;
 }
@@ -59,6 +61,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let received = 0;
     let failure: PortcatError | undefined;
     let localFailure = false;
+    let unwritten = 0;
     let localEnded = local.source === undefined;
     let peerEnded = false;
     let sending: "open" | "ending" | "over" = "open";
@@ -215,7 +218,8 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       endReceiving();
       if (receiving !== "over") {
         flushing = setTimeout(() => {
-          failure = unwritten(local, reason, received);
+          unwritten = received - (local.sink?.delivered ?? received);
+          failure = withUnwritten(reason, unwritten);
           receivingOver();
         }, flushOnAbortMs);
       }
@@ -233,7 +237,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       rules.signal.removeEventListener("abort", aborted);
       peer.source.stop();
       peer.close();
-      resolve({ received, sent: peer.sink.delivered, failure, local: localFailure });
+      resolve({ received, sent: peer.sink.delivered, failure, unwritten, local: localFailure });
     }
 
     peer.sink.open(sendingOver, sendingFailed);

@@ -24,8 +24,8 @@ export class StreamSink implements Sink {
   open(finished: () => void, failed: (error: unknown) => void): void {
     this.#finished = finished;
     this.#failed = failed;
-    this.#writable.on("error", this.#fail);
-    this.#writable.on("close", () => this.#fail(prematureClose()));
+    this.#writable.on("error", this.fail);
+    this.#writable.on("close", () => this.fail(prematureClose()));
   }
 
   write(chunk: Chunk): void {
@@ -34,7 +34,7 @@ export class StreamSink implements Sink {
       return;
     }
     this.#writable.write(chunk.bytes, (error) => {
-      if (error) this.#fail(error);
+      if (error) this.fail(error);
       else this.delivered += chunk.bytes.length;
       chunk.release();
     });
@@ -43,7 +43,7 @@ export class StreamSink implements Sink {
   end(): void {
     if (this.#over) return;
     const done = (error?: Error | null) => {
-      if (error) this.#fail(error);
+      if (error) this.fail(error);
       else if (!this.#over) {
         this.#over = true;
         this.#finished();
@@ -53,7 +53,8 @@ export class StreamSink implements Sink {
     else this.#writable.write("", done);
   }
 
-  readonly #fail = (error: unknown): void => {
+  /** From now on chunks are released without being written. */
+  protected readonly fail = (error: unknown): void => {
     if (this.#over) return;
     this.#over = true;
     this.#failed(error);

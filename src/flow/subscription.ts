@@ -11,10 +11,11 @@ export interface SubscriptionLimits {
 /** One subscriber's source: what is waiting for it, and whether it is stuck. */
 export class Subscription implements Source {
   readonly nature;
-  lent = 0;
+  #lent = 0;
   readonly #name: string;
   readonly #limits: SubscriptionLimits;
   readonly #taken: () => number;
+  readonly #more: () => boolean;
   readonly #join: (subscription: Subscription) => void;
   readonly #leave: (subscription: Subscription) => void;
   #queuedBytes = 0;
@@ -28,6 +29,7 @@ export class Subscription implements Source {
     nature: Source["nature"],
     limits: SubscriptionLimits,
     taken: () => number,
+    more: () => boolean,
     join: (subscription: Subscription) => void,
     leave: (subscription: Subscription) => void,
   ) {
@@ -35,8 +37,14 @@ export class Subscription implements Source {
     this.nature = nature;
     this.#limits = limits;
     this.#taken = taken;
+    this.#more = more;
     this.#join = join;
     this.#leave = leave;
+  }
+
+  /** What waits for others first counts too: it is read, and comes to this subscriber yet. */
+  get lent(): number {
+    return this.#lent + (this.#more() ? 1 : 0);
   }
 
   start(to: Receiver, failed: (error: unknown) => void): void {
@@ -62,12 +70,12 @@ export class Subscription implements Source {
 
   write(bytes: Buffer): void {
     if (this.#to === undefined) return;
-    this.lent++;
+    this.#lent++;
     this.#queuedBytes += bytes.length;
     this.#to.write({
       bytes,
       release: () => {
-        this.lent--;
+        this.#lent--;
         this.#queuedBytes -= bytes.length;
         this.#room();
       },

@@ -21,7 +21,7 @@ export interface WatchingFlags {
 
 export function udpOptionsOf(flags: UdpFlags): UdpOptions {
   return {
-    join: flags.join,
+    join: flags.join ?? [],
     ttl: flags.ttl,
     loopback: flags.loopback,
     broadcast: flags.broadcast ?? false,

@@ -2,9 +2,10 @@ import type { ListenerOptions, StreamOptions } from "../../cli/options.ts";
 import { type Connection, peerOf } from "../../endpoints/connection.ts";
 import type { Listener, OnConnection } from "../../endpoints/listener.ts";
 import { abortable } from "../../endpoints/resolve.ts";
-import { errorEvent } from "../../errors.ts";
+import { errorEvent, PortcatError } from "../../errors.ts";
 import { FanOut } from "../../flow/fan-out.ts";
 import type { Local } from "../../flow/chunk.ts";
+import { withUnwritten } from "../../flow/endings.ts";
 import type { Outcome } from "../../flow/relay.ts";
 import { SharedSink } from "../../flow/shared-sink.ts";
 import type { Context } from "../context.ts";
@@ -62,6 +63,7 @@ async function serveAll(
   const stdout = sink && new SharedSink(sink);
   const sessions = new Set<Promise<void>>();
   let lastId = 0;
+  let unwritten = 0;
 
   const listener = await open((connection) => {
     if (sessions.size >= (options.maxConnections ?? Infinity)) {
@@ -77,6 +79,7 @@ async function serveAll(
     const session = converse(local, connection, rulesOf(options, id, context), id, context).then(
       (outcome) => {
         sessions.delete(session);
+        unwritten += outcome.unwritten;
         clientDone(outcome, id, context);
       },
     );
@@ -85,10 +88,11 @@ async function serveAll(
   try {
     announceBound(listener.bound, options.readyFile, context);
     await abortable(context.signal, new Promise<never>(() => undefined));
-  } finally {
+  } catch (reason) {
     listener.close();
     await Promise.all(sessions);
     stdin?.stop();
+    throw reason instanceof PortcatError ? withUnwritten(reason, unwritten) : reason;
   }
 }
 

@@ -12,9 +12,11 @@ import {
   createUdpSocket,
   longestDatagram,
   setUdpOptions,
+  type UdpOptions,
+  whyNotSent,
 } from "../../endpoints/udp-socket.ts";
 import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
-import { causeInWords, codeOf, ExitCode, PortcatError, usageError } from "../../errors.ts";
+import { codeOf, ExitCode, PortcatError, usageError } from "../../errors.ts";
 import { hostPort, type SocketAddress } from "../../events.ts";
 import { DeferredSource } from "../../flow/deferred-source.ts";
 import { framed } from "../../flow/framing.ts";
@@ -31,6 +33,14 @@ interface Flags extends UdpFlags, FramingFlags, WatchingFlags {
   readyFile?: string;
 }
 
+/** Which families a socket serves: one, or both on one socket. */
+type Serves = 4 | 6 | "both";
+
+interface Bound {
+  readonly socket: Socket;
+  readonly family: 4 | 6;
+}
+
 /** Receives datagrams from anybody; sends stdin to the latest sender, or to one fixed peer. */
 export async function runUdpBind(
   at: { host: string | undefined; port: number; family: Family },
@@ -40,63 +50,84 @@ export async function runUdpBind(
   const options = udpOptionsOf(flags);
   checkUdpOptions(options);
   limitRun(flags.timeout, context);
+  const address = await bindAddress(at, context.signal, context.emit);
+  const serves = familiesOf(address, at.family, options);
+  const peer = flags.peer && (await peerAddress(flags.peer, serves, context));
   forgetReadyFile(flags.readyFile);
 
-  const { socket, family } = await bind(at, flags, context);
+  const { socket, family } = await bind(address, at.port, serves, options);
   try {
-    setUdpOptions(socket, family, options);
-    const bound = socket.address();
-    announceBound(
-      {
-        transport: "udp",
-        address: plainAddress(bound.address),
-        port: bound.port,
-        family: family === 6 ? "IPv6" : "IPv4",
-      },
-      flags.readyFile,
-      context,
-    );
+    setUdpOptions(socket, family, options, context.emit);
+    const { address, port } = socket.address();
+    const bound = { address: plainAddress(address), port, family: `IPv${family}` } as const;
+    announceBound({ transport: "udp", ...bound }, flags.readyFile, context);
   } catch (error) {
     socket.close();
     throw error;
   }
-  await run(socket, family, flags, context);
+  await run(socket, family, peer, flags, context);
+}
+
+/** @throws PortcatError (exit code 2) when a group to join is of a family that the socket does not serve */
+function familiesOf(address: string | undefined, family: Family, { join }: UdpOptions): Serves {
+  const groups = new Set(join.map(({ group }) => isIP(group)));
+  const asked = address === undefined || address === "::" ? family : (isIP(address) as 4 | 6);
+  for (const group of groups)
+    if (asked !== 0 && asked !== group)
+      throw usageError(
+        `--join: the group is an IPv${String(group)} address, but the socket is for IPv${String(asked)}`,
+      );
+  if (asked !== 0) return asked;
+  // IPv4 groups alone want a plain IPv4 socket; not every system joins them on one for both.
+  return groups.has(4) && !groups.has(6) ? 4 : "both";
 }
 
 async function bind(
-  { host, port, family }: { host: string | undefined; port: number; family: Family },
-  flags: Flags,
-  context: Context,
-): Promise<{ socket: Socket; family: 4 | 6 }> {
-  const options = udpOptionsOf(flags);
-  const groups = new Set(flags.join.map(({ group }) => isIP(group) as 4 | 6));
-  for (const group of groups)
-    if (family !== 0 && family !== group)
-      throw usageError(
-        `--join: the group is an IPv${String(group)} address, but -${String(family)} was given`,
-      );
-  const address = await bindAddress({ host, family }, context.signal, context.emit);
+  address: string | undefined,
+  port: number,
+  serves: Serves,
+  options: UdpOptions,
+): Promise<Bound> {
   const place = address === undefined ? `port ${String(port)}` : hostPort(address, port);
-  const attempt = async (as: 4 | 6) => {
-    const socket = createUdpSocket(as, family === 6, options);
+  const attempt = async (family: 4 | 6): Promise<Bound> => {
+    const socket = createUdpSocket(family, serves === 6, options);
     await bindUdp(socket, place, { address, port });
-    return { socket, family: as };
+    return { socket, family };
   };
-  if (address !== undefined) return attempt(isIP(address) as 4 | 6);
-  // Both families on one socket; IPv4 alone for its groups, and on a system without IPv6.
-  if (groups.has(4) && !groups.has(6)) return attempt(4);
+  if (serves !== "both") return attempt(serves);
   try {
     return await attempt(6);
   } catch (error) {
+    // A system without IPv6.
     if (!["EAFNOSUPPORT", "EADDRNOTAVAIL", "EINVAL"].includes(codeOf(error))) throw error;
     return attempt(4);
   }
 }
 
-async function run(socket: Socket, family: 4 | 6, flags: Flags, context: Context): Promise<void> {
+/** The fixed peer's address. @throws PortcatError (exit code 2) when the socket does not serve its family */
+async function peerAddress(
+  { host = "localhost", port }: Place,
+  serves: Serves,
+  { signal, emit }: Context,
+): Promise<SocketAddress> {
+  const numeric = isIP(host);
+  if (numeric !== 0 && serves !== "both" && numeric !== serves)
+    throw usageError(
+      `--peer ${host} is an IPv${String(numeric)} address, but the socket is for IPv${String(serves)}`,
+    );
+  const [found] = await resolveHost(host, serves === "both" ? 0 : serves, signal, emit);
+  return { address: found?.address ?? host, port };
+}
+
+async function run(
+  socket: Socket,
+  family: 4 | 6,
+  peer: SocketAddress | undefined,
+  flags: Flags,
+  context: Context,
+): Promise<void> {
   const bound = socket.address();
   const source = new UdpSource(socket, flags.count ?? Infinity);
-  const peer = flags.peer && (await peerAddress(flags.peer, family, context));
   const stdin = flags.stdin && !stdinIsNull() ? openStdin() : undefined;
   const local =
     stdin && new DeferredSource(framed(stdin, framingOf(flags, false), longestDatagram));
@@ -108,10 +139,10 @@ async function run(socket: Socket, family: 4 | 6, flags: Flags, context: Context
     local?.begin();
   });
   const sink = new UdpSink(socket, {
-    destination: () => peer ?? latest,
+    destination: () => asSocketWants(peer ?? latest, family),
     refused: (error, to) => {
       const where = to === undefined ? "" : ` to ${hostPort(plainAddress(to.address), to.port)}`;
-      const message = `a datagram${where} could not be sent: ${causeInWords(error)}`;
+      const message = `a datagram${where} could not be sent: ${whyNotSent(error, udpOptionsOf(flags))}`;
       context.emit({ event: "warning", message });
       return undefined;
     },
@@ -132,13 +163,8 @@ async function run(socket: Socket, family: 4 | 6, flags: Flags, context: Context
     );
 }
 
-/** The fixed peer's address as a socket of this family wants it. */
-async function peerAddress(
-  { host = "localhost", port }: Place,
-  family: 4 | 6,
-  { signal, emit }: Context,
-): Promise<SocketAddress> {
-  const [found] = await resolveHost(host, family === 4 ? 4 : 0, signal, emit);
-  const address = found?.address ?? host;
-  return { address: family === 6 && isIP(address) === 4 ? `::ffff:${address}` : address, port };
+/** An IPv6 socket wants an IPv4 address in its mapped form (RFC 4291, section 2.5.5.2). */
+function asSocketWants(to: SocketAddress | undefined, family: 4 | 6): SocketAddress | undefined {
+  if (to === undefined || family === 4 || isIP(to.address) === 6) return to;
+  return { ...to, address: `::ffff:${to.address}` };
 }

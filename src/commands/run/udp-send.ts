@@ -13,10 +13,13 @@ import {
   checkUdpOptions,
   createUdpSocket,
   longestDatagram,
+  interfaceAddress,
   setUdpOptions,
+  type UdpOptions,
+  whyNotSent,
 } from "../../endpoints/udp-socket.ts";
 import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
-import { codeOf, ExitCode, PortcatError, systemError } from "../../errors.ts";
+import { ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import { BytesSource } from "../../flow/bytes-source.ts";
 import type { Source } from "../../flow/chunk.ts";
@@ -31,6 +34,8 @@ interface Target {
   readonly port: number;
   readonly family: Family;
   readonly source?: LocalSource;
+  /** The interface that datagrams to a multicast group leave by. */
+  readonly iface?: string;
 }
 
 interface Flags extends UdpFlags, FramingFlags, WatchingFlags {
@@ -81,8 +86,8 @@ function allOfStdin({ emit, signal }: Context): Promise<Buffer> {
     };
     const aborted = () => {
       over();
-      source.stop();
       reject(signal.reason as Error);
+      source.stop();
     };
     signal.addEventListener("abort", aborted);
     source.start(
@@ -110,24 +115,42 @@ async function sendTo(
   flags: Flags,
   context: Context,
 ): Promise<Outcome> {
-  const place = hostPort(address, target.port);
+  const { port } = target;
+  const place = hostPort(address, port);
   const name = address === target.host ? place : `${place} (${target.host})`;
-  const refused = (error: unknown) => refusedDatagram(name, error, address, target.port);
-  const socket = await open({ address, family }, name, target, flags, context);
+  const options = udpOptionsOf(flags);
+  const inWords = (error: unknown) =>
+    systemError("", error, {
+      message: `cannot send to ${name}: ${whyNotSent(error, options)}`,
+      address,
+      port,
+    });
+  // A group's or a network's answers come from its members, which a connected socket does not hear.
+  const toMany = isMulticast(address) || options.broadcast;
+  const socket = await open(address, family, target, options, context);
+  try {
+    if (!toMany) await connect(socket, address, port);
+  } catch (error) {
+    socket.close();
+    throw inWords(error);
+  }
+
   const waitMs = flags.wait ?? (flags.replies === undefined ? 0 : defaultWaitMs);
-  const source = new UdpSource(socket, flags.replies ?? Infinity, refused);
+  const source = new UdpSource(socket, flags.replies ?? Infinity, inWords);
   let waiting: NodeJS.Timeout | undefined;
   const sink = new UdpSink(socket, {
-    destination: () => undefined,
-    refused,
+    destination: () => (toMany ? { address, port } : undefined),
+    refused: (error) => {
+      setImmediate(() => source.end());
+      return inWords(error);
+    },
     done: () => {
       // A closed port is known once its answer has been read: two turns of the event loop, here.
       if (waitMs === 0) setImmediate(() => setImmediate(() => source.end()));
       else waiting = setTimeout(() => source.end(), waitMs);
     },
   });
-  const endpoint = udpEndpoint(name, socket, source, sink);
-  const outcome = await exchange(local, endpoint, flags, context);
+  const outcome = await exchange(local, udpEndpoint(name, socket, source, sink), flags, context);
   clearTimeout(waiting);
   const { failure } = outcome;
   if (failure !== undefined || flags.replies === undefined || source.received >= flags.replies)
@@ -135,56 +158,42 @@ async function sendTo(
   return { ...outcome, failure: tooFewReplies(name, source.received, flags.replies, waitMs) };
 }
 
-/** A socket connected to the target, so that the system tells when its port is closed. */
+/** A bound socket that can send to the address. */
 async function open(
-  { address, family }: ResolvedAddress,
-  name: string,
-  { port, source }: Target,
-  flags: Flags,
-  { signal }: Context,
+  address: string,
+  family: 4 | 6,
+  { source, iface }: Target,
+  options: UdpOptions,
+  { emit }: Context,
 ): Promise<Socket> {
-  const options = udpOptionsOf(flags);
+  const through = iface === undefined ? undefined : interfaceAddress(iface, family);
   const socket = createUdpSocket(family, false, options);
   await bindUdp(socket, source ? hostPort(source.address, source.port) : "a local port", {
     address: source?.address,
     port: source?.port ?? 0,
   });
   try {
-    setUdpOptions(socket, family, options);
-    if (source !== undefined && isMulticast(address)) socket.setMulticastInterface(source.address);
-    await new Promise<void>((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-      socket.once("error", reject);
-      socket.connect(port, address, () => {
-        socket.off("error", reject);
-        resolve();
-      });
-    });
+    setUdpOptions(socket, family, options, emit);
+    if (isMulticast(address)) {
+      if (through !== undefined) socket.setMulticastInterface(through);
+      else if (source !== undefined && family === 4) socket.setMulticastInterface(source.address);
+    }
     return socket;
   } catch (error) {
     socket.close();
-    throw systemError(`cannot send to ${name}`, error, {
-      address,
-      port,
-      ...broadcastHint(error, name, flags),
-    });
+    throw error;
   }
 }
 
-function broadcastHint(error: unknown, name: string, flags: Flags): { message?: string } {
-  if (codeOf(error) !== "EACCES" || flags.broadcast) return {};
-  return {
-    message: `cannot send to ${name}: permission denied (EACCES); a broadcast address needs --broadcast`,
-  };
-}
-
-function refusedDatagram(
-  name: string,
-  error: unknown,
-  address: string,
-  port: number,
-): PortcatError {
-  return systemError(`cannot send to ${name}`, error, { address, port });
+/** Connects the socket, so that the system tells when the peer's port is closed. */
+function connect(socket: Socket, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Node hands an error to the callback, which its types do not know.
+    socket.connect(port, address, (...[error]: Error[]) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 function tooFewReplies(name: string, got: number, wanted: number, waitMs: number): PortcatError {

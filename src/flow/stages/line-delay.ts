@@ -7,6 +7,7 @@ export function lineDelay(milliseconds: number): Stage {
     let start = 0;
     let timer: NodeJS.Timeout | undefined;
     let ending = false;
+    let ended = false;
 
     const passOn = () => {
       timer = undefined;
@@ -28,7 +29,10 @@ export function lineDelay(milliseconds: number): Stage {
           return;
         }
       }
-      if (ending) next.end();
+      // A chunk that is released may bring the end before we are through here.
+      if (!ending || ended) return;
+      ended = true;
+      next.end();
     };
 
     return {

@@ -10,7 +10,8 @@ export function printable(next: Receiver): Receiver {
   return {
     write(chunk) {
       const bytes = held.length === 0 ? chunk.bytes : Buffer.concat([held, chunk.bytes]);
-      const whole = bytes.length - incompleteTail(bytes);
+      // A datagram has no rest that could still come.
+      const whole = bytes.length - (chunk.from === undefined ? incompleteTail(bytes) : 0);
       held = Buffer.from(bytes.subarray(whole));
       next.write({
         ...chunk,
