@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Command, Option } from "commander";
 import { usageError } from "../errors.ts";
 import { parseMembership, parseSource } from "./place.ts";
@@ -40,7 +41,31 @@ export function familyOptions(command: Command): void {
     .addOption(new Option("-6, --ipv6", "IPv6 only"));
 }
 
-export const familyOf = ({ ipv4, ipv6 }: FamilyOptions): 0 | 4 | 6 => (ipv4 ? 4 : ipv6 ? 6 : 0);
+/**
+ * The family that may be used; 0 is either.
+ *
+ * @param host - where it is a numeric address it has to be of that family
+ * @param source - a numeric address to send from, which has to be of that family and the host's
+ * @throws PortcatError (exit code 2) when one is not
+ */
+export function familyOf(
+  { ipv4, ipv6 }: FamilyOptions,
+  host = "",
+  source?: { address: string; family: 4 | 6 },
+): 0 | 4 | 6 {
+  const asked = ipv4 ? 4 : ipv6 ? 6 : 0;
+  const ofHost = isIP(host);
+  if (asked !== 0 && ofHost !== 0 && ofHost !== asked)
+    throw usageError(
+      `${host} is an IPv${String(ofHost)} address, but -${String(asked)} asks for IPv${String(asked)}`,
+    );
+  const wanted = asked || ofHost;
+  if (source !== undefined && wanted !== 0 && source.family !== wanted)
+    throw usageError(
+      `--source ${source.address} is IPv${String(source.family)}, but IPv${String(wanted)} is to be used`,
+    );
+  return asked;
+}
 
 /** How bytes move between stdin, stdout and a peer. Times are milliseconds. */
 export interface StreamOptions {

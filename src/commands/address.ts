@@ -40,7 +40,7 @@ export function addAddress(program: Command, context: Context): void {
         {
           host: host ?? (options.ipv6 ? "::1" : "127.0.0.1"),
           port,
-          family: familyOf(options),
+          family: familyOf(options, host),
           transport: options.unix !== undefined ? "unix" : options.udp ? "udp" : "tcp",
           path: options.unix,
           count: options.count,

@@ -54,7 +54,7 @@ export function addTcpConnect(tcp: Command, context: Context): void {
       const target = {
         host,
         port,
-        family: familyOf(options),
+        family: familyOf(options, host, options.source),
         timeoutMs: options.connectTimeout,
         ...(options.source && { source: options.source }),
         ...sockets,

@@ -58,7 +58,7 @@ export function addTcpListen(tcp: Command, context: Context): void {
       const target = {
         host,
         port,
-        family: familyOf(options),
+        family: familyOf(options, host),
         backlog: options.backlog,
         ...sockets,
       };

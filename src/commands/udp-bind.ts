@@ -43,7 +43,7 @@ export function addUdpBind(udp: Command, context: Context): void {
     .action(async (words: string[], options: Options) => {
       const place = hostOrLocal(parsePlace(words, 0), options);
       const { runUdpBind } = await import("./run/udp-bind.ts");
-      await runUdpBind({ ...place, family: familyOf(options) }, options, context);
+      await runUdpBind({ ...place, family: familyOf(options, place.host) }, options, context);
     });
   command
     .addOption(localOption())

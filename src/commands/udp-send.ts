@@ -51,7 +51,7 @@ export function addUdpSend(udp: Command, context: Context): void {
         const target = {
           ...withInterface(place.host),
           port: place.port,
-          family: familyOf(options),
+          family: familyOf(options, place.host, source),
           ...(source && { source }),
         };
         await runUdpSend(target, payload, options, context);

@@ -40,6 +40,7 @@ export function connectionOf(socket: Socket, ends: Ends, reads?: SocketReads): C
   const peerEnded = () => reads?.ended ?? socket.readableEnded;
   return {
     name: peerOf(ends),
+    at: ends.transport === "unix" ? { address: ends.path } : ends.remote,
     ends,
     source,
     sink: new SocketSink(socket, ends, peerEnded),

@@ -39,7 +39,8 @@ export async function listenOnDescriptor(
   emit: Emit,
 ): Promise<Listener> {
   const ends = (accepted: Socket) => endsOf(accepted, fd);
-  const server = await listen(inWords(fd), { fd, backlog }, sockets, ends, onConnection, emit);
+  const place = { name: inWords(fd), transport: "unix", address: inWords(fd) } as const;
+  const server = await listen(place, { fd, backlog }, sockets, ends, onConnection, emit);
   return { bound: boundOf(server), close: () => server.close() };
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
-import { causeInWords, codeOf, ExitCode, systemError } from "../errors.ts";
+import { causeInWords, codeOf } from "../errors.ts";
 import type { Bound, Emit, Ends } from "../events.ts";
+import { cannotBind, type Unbound } from "./cannot-bind.ts";
 import { type Connection, connectionOf, plainAddress } from "./connection.ts";
 import { adopt, SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -18,12 +19,12 @@ export type OnConnection = (connection: Connection) => void;
 /**
  * Listens on a TCP or UNIX socket.
  *
- * @param place - for messages: what is listened on
+ * @param place - what is listened on, for messages and error events
  * @param endsOf - the names of the two ends of an accepted socket
  * @throws PortcatError when it cannot be bound (exit code 7)
  */
 export function listen(
-  place: string,
+  place: Omit<Unbound, "doing"> & { name: string },
   options: ListenOptions | { fd: number; backlog?: number },
   sockets: SocketOptions,
   endsOf: (accepted: Socket) => Ends,
@@ -39,7 +40,13 @@ export function listen(
     onConnection(connectionOf(socket, ends, adopted && reads));
   });
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(cannotListen(place, options, error)));
+    server.once("error", (error) => {
+      const notOurs = codeOf(error) === "EINVAL" && "fd" in options;
+      const why = notOurs
+        ? "it is not a socket that can listen (a connected one goes to `connect`)"
+        : undefined;
+      reject(cannotBind({ ...place, doing: `cannot listen on ${place.name}` }, error, why));
+    });
     server.once("listening", () => {
       server.removeAllListeners("error");
       // Out of descriptors, for example: this client is lost, the next may find room again.
@@ -50,38 +57,6 @@ export function listen(
     });
     server.listen(options);
   });
-}
-
-function cannotListen(
-  place: string,
-  options: { port?: number | undefined; fd?: number },
-  error: Error,
-): Error {
-  const code = codeOf(error);
-  const { port } = options;
-  const hint =
-    code === "EADDRINUSE" && port !== undefined
-      ? `; ${whoHas(port)} shows who has it`
-      : code === "EACCES" && port !== undefined && port < 1024
-        ? "; ports below 1024 are for root, or for a program with CAP_NET_BIND_SERVICE"
-        : "";
-  const what =
-    code === "EINVAL" && options.fd !== undefined
-      ? "it is not a socket that can listen (a connected one goes to `connect`)"
-      : causeInWords(error);
-  return systemError("", error, {
-    message: `cannot listen on ${place}: ${what}${hint}`,
-    exitCode: ["EMFILE", "ENFILE"].includes(code) ? ExitCode.failure : ExitCode.cannotBind,
-    address: place,
-    port,
-  });
-}
-
-/** The command that tells which process has a port, on this system. */
-function whoHas(port: number): string {
-  if (process.platform === "linux") return `\`ss -ltnp 'sport = :${String(port)}'\``;
-  if (process.platform === "win32") return `\`netstat -ano | findstr :${String(port)}\``;
-  return `\`lsof -nP -iTCP:${String(port)} -sTCP:LISTEN\``;
 }
 
 /** What a server is bound to, as the system reports it. */

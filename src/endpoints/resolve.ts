@@ -1,7 +1,7 @@
 import { lookup } from "node:dns";
 import { isIP } from "node:net";
 import { type PortcatError, systemError, usageError } from "../errors.ts";
-import type { Emit } from "../events.ts";
+import { type Emit, hostPort } from "../events.ts";
 
 /** Which address families may be used: 0 is any. */
 export type Family = 0 | 4 | 6;
@@ -11,27 +11,27 @@ export interface ResolvedAddress {
   readonly family: 4 | 6;
 }
 
+/** What is to be resolved, and the port it is wanted for, which belongs in the error. */
+export interface Named {
+  readonly host: string;
+  readonly port: number;
+  readonly family: Family;
+}
+
 /**
  * The addresses of a host name in the system's order (getaddrinfo(3)); of a numeric address, itself.
  *
- * @throws PortcatError when the name does not resolve (exit code 3), when a numeric address is of
- *   the other family (2), or the reason of `signal`
+ * @throws PortcatError when the name does not resolve (exit code 3), or the reason of `signal`
  */
 export async function resolveHost(
-  host: string,
-  family: Family,
+  named: Named,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<ResolvedAddress[]> {
-  const numeric = isIP(host) as Family;
-  if (numeric !== 0) {
-    if (family !== 0 && family !== numeric)
-      throw usageError(
-        `${host} is an IPv${String(numeric)} address, but -${String(family)} asks for IPv${String(family)}`,
-      );
-    return [{ address: host, family: numeric }];
-  }
-  const found = await abortable(signal, lookUp(host, family));
+  const { host } = named;
+  const numeric = isIP(host);
+  if (numeric === 4 || numeric === 6) return [{ address: host, family: numeric }];
+  const found = await abortable(signal, lookUp(named));
   emit({ event: "resolved", name: host, addresses: found.map(({ address }) => address) });
   return found;
 }
@@ -49,11 +49,12 @@ export interface LocalSource {
  * @throws PortcatError as `resolveHost` does, and when all are of the other family (exit code 2)
  */
 export async function resolveFrom(
-  { host, family, source }: { host: string; family: Family; source?: LocalSource },
+  target: Named & { source?: LocalSource },
   signal: AbortSignal,
   emit: Emit,
 ): Promise<ResolvedAddress[]> {
-  const all = await resolveHost(host, family, signal, emit);
+  const { host, source } = target;
+  const all = await resolveHost(target, signal, emit);
   const usable = all.filter((each) => source === undefined || each.family === source.family);
   if (source !== undefined && usable.length === 0)
     throw usageError(
@@ -62,18 +63,21 @@ export async function resolveFrom(
   return usable;
 }
 
-function lookUp(host: string, family: Family): Promise<ResolvedAddress[]> {
+function lookUp(named: Named): Promise<ResolvedAddress[]> {
   return new Promise((resolve, reject) => {
-    lookup(host, { all: true, family }, (error, addresses) => {
-      if (error) reject(unresolved(host, family, error));
+    lookup(named.host, { all: true, family: named.family }, (error, addresses) => {
+      if (error) reject(unresolved(named, error));
       else resolve(addresses as ResolvedAddress[]);
     });
   });
 }
 
-function unresolved(host: string, family: Family, error: NodeJS.ErrnoException): PortcatError {
+function unresolved({ host, port, family }: Named, error: NodeJS.ErrnoException): PortcatError {
   const wanted = family === 0 ? "" : ` to an IPv${String(family)} address`;
-  return systemError(`cannot resolve ${host}${wanted}`, error, { address: host });
+  return systemError(`cannot resolve ${hostPort(host, port)}${wanted}`, error, {
+    address: host,
+    port,
+  });
 }
 
 /** The outcome of `work`, or the reason of `signal` as soon as it aborts; `work` is then left to itself. */

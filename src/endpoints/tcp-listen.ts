@@ -26,7 +26,8 @@ export async function listenTcp(
 ): Promise<Listener> {
   const { port, backlog, family } = target;
   const host = await bindAddress(target, signal, emit);
-  const place = host === undefined ? `port ${String(port)}` : hostPort(host, port);
+  const name = host === undefined ? `port ${String(port)}` : hostPort(host, port);
+  const place = { name, transport: "tcp", address: host, port } as const;
   const options = {
     port,
     backlog,
@@ -39,11 +40,12 @@ export async function listenTcp(
 
 /** The numeric address to bind; undefined for all of both families. */
 export async function bindAddress(
-  { host, family }: { host: string | undefined; family: Family },
+  { host, port, family }: { host: string | undefined; port: number; family: Family },
   signal: AbortSignal,
   emit: Emit,
 ): Promise<string | undefined> {
-  if (host !== undefined) return (await resolveHost(host, family, signal, emit))[0]?.address;
+  if (host !== undefined)
+    return (await resolveHost({ host, port, family }, signal, emit))[0]?.address;
   if (family === 0) return undefined;
   return family === 4 ? "0.0.0.0" : "::";
 }

@@ -9,7 +9,8 @@ import {
   systemError,
   usageError,
 } from "../errors.ts";
-import type { Emit } from "../events.ts";
+import { type Emit, hostPort } from "../events.ts";
+import { cannotBind } from "./cannot-bind.ts";
 
 /** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
 export const longestDatagram = 65507;
@@ -114,41 +115,23 @@ export function interfaceAddress(name: string, family: 4 | 6): string {
   return own.address;
 }
 
-/** Binds a socket. @throws PortcatError when the system refuses (exit code 7) */
+/** Binds a socket. Every address where none is given. @throws PortcatError when the system refuses (exit code 7) */
 export function bindUdp(
   socket: Socket,
-  place: string,
   at: { address?: string | undefined; port: number },
 ): Promise<void> {
+  const { address, port } = at;
+  const place = address === undefined ? `port ${String(port)}` : hostPort(address, port);
   return new Promise((resolve, reject) => {
     const refused = (error: Error) => {
       socket.close();
-      reject(cannotBind(place, at.port, error));
+      reject(cannotBind({ doing: `cannot bind ${place}`, transport: "udp", address, port }, error));
     };
     socket.once("error", refused);
-    socket.bind({ port: at.port, ...(at.address !== undefined && { address: at.address }) }, () => {
+    socket.bind({ port, ...(address !== undefined && { address }) }, () => {
       socket.off("error", refused);
       resolve();
     });
-  });
-}
-
-function cannotBind(place: string, port: number, error: Error): PortcatError {
-  const code = codeOf(error);
-  const ourLimit = code === "EMFILE" || code === "ENFILE";
-  const hint =
-    code === "EADDRINUSE" && process.platform === "linux"
-      ? `; \`ss -lunp 'sport = :${String(port)}'\` shows who has it`
-      : code === "EACCES" && port < 1024
-        ? "; ports below 1024 are for root, or for a program with CAP_NET_BIND_SERVICE"
-        : "";
-  const inner = systemError(`cannot bind ${place}`, error);
-  return new PortcatError(`${inner.message}${hint}`, {
-    exitCode: ourLimit ? ExitCode.failure : ExitCode.cannotBind,
-    code,
-    address: place,
-    port,
-    cause: error,
   });
 }
 

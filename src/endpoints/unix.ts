@@ -1,5 +1,14 @@
-import { chmodSync, linkSync, lstatSync, renameSync, type Stats, unlinkSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
 import type { Emit } from "../events.ts";
@@ -62,9 +71,10 @@ export async function listenUnix(
   warnOfPadding(path, emit);
   if (!isAbstract(path)) await removeStale(path, signal);
   const ends = () => ({ transport: "unix", path }) as const;
+  const place = { name: path, transport: "unix", address: path } as const;
   // Bound with the umask that gives the mode, so that it is never open wider, not for a moment.
   const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode);
-  const listening = listen(path, { path: name, backlog }, noOptions, ends, onConnection, emit);
+  const listening = listen(place, { path: name, backlog }, noOptions, ends, onConnection, emit);
   if (umask !== undefined) process.umask(umask);
   const server = await listening;
   if (isAbstract(path))
@@ -115,6 +125,8 @@ class SocketFile {
 /** @throws PortcatError (exit code 7) when the path is taken by something that is not a stale socket */
 async function removeStale(path: string, signal: AbortSignal): Promise<void> {
   try {
+    // Node would call a folder that is not there a lack of permission.
+    statSync(dirname(path));
     const found = lstatSync(path, { throwIfNoEntry: false });
     if (found === undefined) return;
     if (!found.isSocket())
@@ -125,7 +137,10 @@ async function removeStale(path: string, signal: AbortSignal): Promise<void> {
       throw taken(path, "another process listens there; `ss -xlp` shows which");
     else if (answer !== "ENOENT") throw taken(path, `nobody can tell who listens there: ${answer}`);
   } catch (error) {
-    throw systemError(`cannot listen on ${path}`, error, { exitCode: ExitCode.cannotBind });
+    throw systemError(`cannot listen on ${path}`, error, {
+      exitCode: ExitCode.cannotBind,
+      address: path,
+    });
   }
 }
 

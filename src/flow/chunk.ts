@@ -57,6 +57,8 @@ export interface Sink extends Receiver {
 export interface Endpoint {
   /** For messages: "127.0.0.1:9000", "stdin/stdout", "/run/x.sock". */
   readonly name: string;
+  /** For error events: an IP address and port, or the path of a UNIX socket. */
+  readonly at?: { readonly address: string; readonly port?: number };
   readonly source: Source;
   readonly sink: Sink;
   /** Lets go of it at once; what the system has taken is still delivered. */

@@ -28,17 +28,17 @@ export function withUnwritten(reason: PortcatError, bytes: number): PortcatError
 export function tooFew(peer: Endpoint, received: number, expected: number): PortcatError {
   return new PortcatError(
     `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected`,
-    { exitCode: ExitCode.broken, code: "ESHORT" },
+    { exitCode: ExitCode.broken, code: "ESHORT", ...peer.at },
   );
 }
 
 export function idleFailure(
-  { name }: Endpoint,
+  { name, at }: Endpoint,
   soFar: string,
   idleTimeoutMs: number,
 ): PortcatError {
   return new PortcatError(
     `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s, ${soFar} (--idle-timeout)`,
-    { exitCode: ExitCode.timedOut, code: "EIDLE" },
+    { exitCode: ExitCode.timedOut, code: "EIDLE", ...at },
   );
 }

@@ -4,6 +4,7 @@ import {
   type Endpoint,
   type Local,
   type Receiver,
+  type Source,
   type Stage,
   throughStages,
 } from "./chunk.ts";
@@ -67,6 +68,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let sending: "open" | "ending" | "over" = "open";
     let receiving: "open" | "ending" | "over" = "open";
     let lingering: NodeJS.Timeout | undefined;
+    let quietSince = 0;
     let flushing: NodeJS.Timeout | undefined;
 
     const oneWay = local.sink === undefined;
@@ -90,11 +92,14 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     const soFar = () =>
       `after ${String(received)} bytes received and ${String(peer.sink.delivered)} sent`;
     const broken = (doing: string, error: unknown) =>
-      systemError(`cannot ${doing} ${peer.name} ${soFar()}`, error, { exitCode: ExitCode.broken });
+      systemError(`cannot ${doing} ${peer.name} ${soFar()}`, error, {
+        exitCode: ExitCode.broken,
+        ...peer.at,
+      });
 
     const fromLocal: Receiver = {
       write(chunk) {
-        lingering?.refresh();
+        quietSince = performance.now();
         outward.write(chunk);
       },
       end() {
@@ -125,7 +130,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     function endSending(): void {
       if (sending !== "open") return;
       sending = "ending";
-      clearTimeout(lingering);
+      clearInterval(lingering);
       outward.end();
     }
 
@@ -141,8 +146,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       if (sending !== "open") return;
       const nature = local.source?.nature;
       if (localEnded || (nature === "terminal" && !rules.allowHalfOpen)) leave();
-      else if (nature === "stream" && !rules.allowHalfOpen && !oneWay)
-        lingering = setTimeout(leaveIfSilent, rules.lingerMs);
+      else if (nature === "stream" && !rules.allowHalfOpen && !oneWay) awaitSilence(local.source);
     }
 
     function leave(): void {
@@ -150,10 +154,22 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       endSending();
     }
 
-    function leaveIfSilent(): void {
-      if (sending !== "open") return;
-      if ((local.source?.lent ?? 0) > 0) lingering = setTimeout(leaveIfSilent, rules.lingerMs);
-      else leave();
+    /** Leaves a source once it was read, nothing of it was on its way, and nothing came, for long enough. */
+    function awaitSilence(source: Source | undefined): void {
+      const tickMs = Math.max(1, rules.lingerMs / 8);
+      quietSince = performance.now();
+      lingering = setInterval(() => {
+        if ((source?.lent ?? 0) > 0) quietSince = performance.now();
+        else if (performance.now() - quietSince >= rules.lingerMs + tickMs) leaveIfStillSilent();
+      }, tickMs);
+    }
+
+    /** After a turn of the event loop: if the process was held up, what came meanwhile is read first. */
+    function leaveIfStillSilent(): void {
+      const since = quietSince;
+      setImmediate(() => {
+        if (sending === "open" && quietSince === since) leave();
+      });
     }
 
     function fail(error: PortcatError): void {
@@ -163,7 +179,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     function sendingOver(): void {
       if (sending === "over") return;
       sending = "over";
-      clearTimeout(lingering);
+      clearInterval(lingering);
       if (oneWay) {
         peer.source.stop();
         receivingOver();
@@ -195,7 +211,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       if (!(error instanceof PortcatError))
         return localFailed(systemError("cannot read stdin", error));
       // The source itself has given this peer up, and nobody else.
-      fail(error);
+      fail(new PortcatError(error.message, { ...error, ...peer.at }));
       peer.source.stop();
       endReceiving();
       sendingOver();

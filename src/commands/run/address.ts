@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { cannotBind } from "../../endpoints/cannot-bind.ts";
 import { listenUnix } from "../../endpoints/unix.ts";
 import { abortable, type Family, resolveHost } from "../../endpoints/resolve.ts";
 import { bindUdp, createUdpSocket } from "../../endpoints/udp-socket.ts";
-import { codeOf, ExitCode, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import type { Context } from "../context.ts";
 import { print } from "./print.ts";
@@ -47,7 +47,7 @@ export async function runAddress(
 async function binder(wanted: Wanted, { signal, emit }: Context): Promise<() => Promise<Held>> {
   const { transport, path = "", port } = wanted;
   if (transport === "unix") return () => holdUnix(path, signal, emit);
-  const [found] = await resolveHost(wanted.host, wanted.family, signal, emit);
+  const [found] = await resolveHost(wanted, signal, emit);
   const { address, family } = found ?? { address: wanted.host, family: 4 };
   return transport === "udp" ? () => holdUdp(address, family, port) : () => holdTcp(address, port);
 }
@@ -61,24 +61,15 @@ async function holdUnix(path: string, signal: AbortSignal, emit: Context["emit"]
 async function holdUdp(address: string, family: 4 | 6, port: number): Promise<Held> {
   const options = { join: [], broadcast: false, reusePort: false };
   const socket = createUdpSocket(family, true, options);
-  await bindUdp(socket, hostPort(address, port), { address, port });
+  await bindUdp(socket, { address, port });
   return { address: socket.address(), release: () => socket.close() };
 }
 
 async function holdTcp(address: string, port: number): Promise<Held> {
   const server = await new Promise<Server>((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once("error", (error) =>
-      reject(
-        systemError(`cannot bind ${hostPort(address, port)}`, error, {
-          exitCode: ["EMFILE", "ENFILE"].includes(codeOf(error))
-            ? ExitCode.failure
-            : ExitCode.cannotBind,
-          address,
-          port,
-        }),
-      ),
-    );
+    const place = { doing: `cannot bind ${hostPort(address, port)}`, transport: "tcp" } as const;
+    server.once("error", (error) => reject(cannotBind({ ...place, address, port }, error)));
     server.listen({ host: address, port, ipv6Only: true, backlog: 1 }, () => resolve(server));
   });
   const bound = server.address();

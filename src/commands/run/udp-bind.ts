@@ -88,10 +88,9 @@ async function bind(
   serves: Serves,
   options: UdpOptions,
 ): Promise<Bound> {
-  const place = address === undefined ? `port ${String(port)}` : hostPort(address, port);
   const attempt = async (family: 4 | 6): Promise<Bound> => {
     const socket = createUdpSocket(family, serves === 6, options);
-    await bindUdp(socket, place, { address, port });
+    await bindUdp(socket, { address, port });
     return { socket, family };
   };
   if (serves !== "both") return attempt(serves);
@@ -115,7 +114,8 @@ async function peerAddress(
     throw usageError(
       `--peer ${host} is an IPv${String(numeric)} address, but the socket is for IPv${String(serves)}`,
     );
-  const [found] = await resolveHost(host, serves === "both" ? 0 : serves, signal, emit);
+  const family = serves === "both" ? 0 : serves;
+  const [found] = await resolveHost({ host, port, family }, signal, emit);
   return { address: found?.address ?? host, port };
 }
 

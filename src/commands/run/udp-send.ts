@@ -20,7 +20,7 @@ import {
 } from "../../endpoints/udp-socket.ts";
 import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import { ExitCode, PortcatError, systemError } from "../../errors.ts";
-import { hostPort } from "../../events.ts";
+import { hostPort, type SocketAddress } from "../../events.ts";
 import { BytesSource } from "../../flow/bytes-source.ts";
 import type { Source } from "../../flow/chunk.ts";
 import { framed } from "../../flow/framing.ts";
@@ -58,8 +58,8 @@ export async function runUdpSend(
   checkUdpOptions(udpOptionsOf(flags));
   limitRun(flags.timeout, context);
   const framing = framingOf(flags, true);
-  const whole = message ?? (framing.kind === "whole" ? await allOfStdin(context) : undefined);
   const addresses = await resolveFrom(target, context.signal, context.emit);
+  const whole = message ?? (framing.kind === "whole" ? await allOfStdin(context) : undefined);
   for (const [index, address] of addresses.entries()) {
     const source = whole ? new BytesSource(whole) : framed(openStdin(), framing, longestDatagram);
     const { failure, received } = await sendTo(address, source, target, flags, context);
@@ -155,7 +155,10 @@ async function sendTo(
   const { failure } = outcome;
   if (failure !== undefined || flags.replies === undefined || source.received >= flags.replies)
     return outcome;
-  return { ...outcome, failure: tooFewReplies(name, source.received, flags.replies, waitMs) };
+  return {
+    ...outcome,
+    failure: tooFewReplies(name, source.received, flags.replies, waitMs, { address, port }),
+  };
 }
 
 /** A bound socket that can send to the address. */
@@ -168,7 +171,7 @@ async function open(
 ): Promise<Socket> {
   const through = iface === undefined ? undefined : interfaceAddress(iface, family);
   const socket = createUdpSocket(family, false, options);
-  await bindUdp(socket, source ? hostPort(source.address, source.port) : "a local port", {
+  await bindUdp(socket, {
     address: source?.address,
     port: source?.port ?? 0,
   });
@@ -196,9 +199,15 @@ function connect(socket: Socket, address: string, port: number): Promise<void> {
   });
 }
 
-function tooFewReplies(name: string, got: number, wanted: number, waitMs: number): PortcatError {
+function tooFewReplies(
+  name: string,
+  got: number,
+  wanted: number,
+  waitMs: number,
+  at: SocketAddress,
+): PortcatError {
   return new PortcatError(
     `${name} sent ${String(got)} of ${String(wanted)} replies within ${String(waitMs / 1000)} s (ETIMEDOUT)`,
-    { exitCode: ExitCode.timedOut, code: "ETIMEDOUT" },
+    { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", ...at },
   );
 }

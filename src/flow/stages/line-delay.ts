@@ -17,6 +17,8 @@ export function lineDelay(milliseconds: number): Stage {
         const end = lineEnd === 0 ? bytes.length : lineEnd;
         const line = bytes.subarray(start, end);
         start = end;
+        // Before the line is written: its release may bring more.
+        if (lineEnd > 0) timer = setTimeout(passOn, milliseconds);
         if (end < bytes.length) {
           next.write({ bytes: Buffer.from(line), release: () => undefined });
         } else {
@@ -24,10 +26,7 @@ export function lineDelay(milliseconds: number): Stage {
           start = 0;
           next.write({ ...chunk, bytes: line, release: () => chunk.release() });
         }
-        if (lineEnd > 0) {
-          timer = setTimeout(passOn, milliseconds);
-          return;
-        }
+        if (timer !== undefined) return;
       }
       // A chunk that is released may bring the end before we are through here.
       if (!ending || ended) return;
