@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { Event } from "../../src/events.ts";
+import { eventFields, isEvent } from "../helpers/event-schema.ts";
+import { connectPeer, startServer } from "../helpers/sockets.ts";
+import { temporaryFolder, Tool } from "../helpers/tool.ts";
+
+/** The schema itself has to be able to say no. */
+test("an event with a field too many, too few or of a wrong type is none", () => {
+  const good = { event: "datagram", from: { address: "::1", port: 1 }, bytes: 0 };
+  expect(isEvent(good)).toBe(true);
+  expect(isEvent({ ...good, more: 1 })).toBe(false);
+  expect(isEvent({ ...good, bytes: "0" })).toBe(false);
+  expect(isEvent({ ...good, event: "datagrams" })).toBe(false);
+  expect(isEvent({ event: "datagram", bytes: 0 })).toBe(false);
+  expect(isEvent({ ...good, from: { address: "::1" } })).toBe(false);
+  expect(isEvent({ event: "listening", transport: "unix", path: "/x" })).toBe(true);
+  expect(isEvent({ event: "listening", transport: "tcp", path: "/x" })).toBe(false);
+  expect(isEvent({ event: "error", message: "", code: null, exitCode: 1 })).toBe(false);
+  expect(isEvent({ event: "resolved", name: "x", addresses: ["::1", 5] })).toBe(false);
+});
+
+type Emitted = Event & { time: string };
+
+/** A conversation over TCP with everything that can be told. */
+async function talkOverTcp(): Promise<Tool[]> {
+  const listener = new Tool(["tcp", "listen", "--local", "0", "-v", "--hex"]);
+  const port = String(await listener.port());
+  const client = new Tool(["tcp", "connect", "localhost", port, "-4", "-v", "--hex", "--no-delay"]);
+  client.stdin.end("question");
+  listener.stdin.end("answer");
+  await Promise.all([listener.ended, client.ended]);
+  return [listener, client];
+}
+
+async function talkOverUnix(): Promise<Tool[]> {
+  if (process.platform === "win32") return [];
+  const path = join(temporaryFolder(), "socket");
+  const listener = new Tool(["unix", "listen", path, "-v"]);
+  await listener.event("listening");
+  const client = new Tool(["unix", "connect", path, "-v"]);
+  client.stdin.end("question");
+  listener.stdin.end();
+  await Promise.all([listener.ended, client.ended]);
+  return [listener, client];
+}
+
+async function talkOverUdp(): Promise<Tool[]> {
+  const bound = new Tool(["udp", "bind", "127.0.0.1", "0", "--count", "1", "-v", "--hex"]);
+  const sender = new Tool(["udp", "send", "127.0.0.1", String(await bound.port()), "-v"]);
+  // A pipe that stays open is waited for, which is worth a warning.
+  sender.stdin.write("late");
+  await sender.event("warning");
+  sender.stdin.end();
+  bound.stdin.end();
+  await Promise.all([bound.ended, sender.ended]);
+  return [bound, sender];
+}
+
+async function failToConnect(): Promise<Tool[]> {
+  const { server, port } = await startServer();
+  await new Promise((resolve) => server.close(resolve));
+  const place = `127.0.0.1:${String(port)}`;
+  const tool = new Tool(["tcp", "connect", place, "--retry", "1", "--retry-interval", "10ms"]);
+  await tool.ended;
+  return [tool];
+}
+
+/** Clients that are turned away, that reset, and that are there when a signal comes. */
+async function serveTrouble(): Promise<Tool[]> {
+  const tool = new Tool(["tcp", "listen", "127.0.0.1", "0", "-k", "-m", "1"]);
+  const place = { port: await tool.port(), host: "127.0.0.1" };
+  const first = await connectPeer(place);
+  await tool.event("connected");
+  const second = await connectPeer(place);
+  await tool.event("refused");
+  await second.ended;
+  first.socket.resetAndDestroy();
+  await tool.event("closed");
+  await connectPeer(place);
+  await tool.event("connected", 2);
+  tool.child.kill("SIGTERM");
+  await tool.ended;
+  return [tool];
+}
+
+async function misuse(): Promise<Tool[]> {
+  const tool = new Tool(["tcp", "connect", "127.0.0.1", "99999"]);
+  onTestFinished(() => void tool.child.kill());
+  await tool.ended;
+  return [tool];
+}
+
+test("what real runs emit is what the schema says, and every kind of event is among it", async () => {
+  const runs = [talkOverTcp, talkOverUnix, talkOverUdp, failToConnect, serveTrouble, misuse];
+  const tools = (await Promise.all(runs.map((run) => run()))).flat();
+  const emitted = tools.flatMap((tool) => tool.events() as Emitted[]);
+  const wrong = emitted.filter(({ time, ...event }) => {
+    return !(isEvent(event) && new Date(time).toISOString() === time);
+  });
+  expect(wrong).toEqual([]);
+  expect(new Set(emitted.map(({ event }) => event))).toEqual(new Set(eventFields.keys()));
+  for (const tool of tools) {
+    const times = tool.events().map(({ time }) => time);
+    expect(times).toEqual(times.toSorted());
+  }
+});

@@ -1,0 +1,128 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { descriptorOf, mebibyte } from "../helpers/content.ts";
+import { systemPipe } from "../helpers/pipe.ts";
+import { readAt } from "../helpers/readers.ts";
+import { startServer } from "../helpers/sockets.ts";
+import { temporaryFolder, Tool } from "../helpers/tool.ts";
+
+const size = 1024 * mebibyte;
+const allowance = 32 * mebibyte;
+/** Slow for long enough that all would pile up, if it could; then fast, for the test to end. */
+const pace = { everyMs: 10, forMs: 4000 };
+
+/** A large file of which no two blocks are alike, and its hash. */
+function largeFile(): { path: string; hash: string } {
+  const path = join(temporaryFolder(), "large");
+  const block = randomBytes(8 * mebibyte);
+  const hash = createHash("sha256");
+  const file = openSync(path, "w");
+  for (let at = 0; at < size; at += block.length) {
+    block.writeBigUInt64LE(BigInt(at));
+    hash.update(block);
+    writeSync(file, block);
+  }
+  closeSync(file);
+  return { path, hash: hash.digest("hex") };
+}
+
+/** What a process occupies now, or with VmHWM has occupied at most, in bytes; NaN once it is gone. */
+function memoryOf(tool: Tool, field: "VmRSS" | "VmHWM"): number {
+  try {
+    const status = readFileSync(`/proc/${String(tool.child.pid)}/status`, "utf8");
+    return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB`, "m").exec(status)?.[1]);
+  } catch {
+    return NaN;
+  }
+}
+
+/** The most that a process occupied from now on, as far as can be seen before it is gone. */
+function watchMemory(tool: Tool): () => number {
+  let most = 0;
+  const look = () => {
+    const now = memoryOf(tool, "VmHWM");
+    if (now > most) most = now;
+  };
+  const timer = setInterval(look, 20);
+  onTestFinished(() => clearInterval(timer));
+  return () => {
+    look();
+    clearInterval(timer);
+    return most;
+  };
+}
+
+const measurable = existsSync("/proc/self/status");
+
+test.skipIf(!measurable)(
+  "a file of 1 GiB goes to a slow peer in 32 MiB of memory at most, whole",
+  { timeout: 90_000 },
+  async () => {
+    const { path, hash } = largeFile();
+    const { port, client } = await startServer();
+    const idle = new Tool(["tcp", "connect", "127.0.0.1", String(port)]);
+    await client();
+    await idle.event("connected");
+    const idleSize = memoryOf(idle, "VmRSS");
+    idle.child.kill("SIGTERM");
+    await idle.ended;
+
+    const server = createServer({ pauseOnConnect: true });
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const accepted = once(server, "connection") as Promise<[Socket]>;
+    const to = String((server.address() as AddressInfo).port);
+    const tool = new Tool(["tcp", "connect", "127.0.0.1", to], { stdin: descriptorOf(path, "r") });
+    const most = watchMemory(tool);
+    const [socket] = await accepted;
+    onTestFinished(() => void socket.destroy());
+    const peer = readAt(socket, pace);
+    expect(await peer.hash).toBe(hash);
+    expect(peer.count()).toBe(size);
+    socket.end();
+    expect((await tool.ended).code).toBe(0);
+    expect(tool.all("closed")).toMatchObject([{ sent: size, received: 0, reason: "end" }]);
+    expect(tool.all("closed")[0]?.duration).toBeGreaterThan(pace.forMs / 2);
+    expect(idleSize).toBeGreaterThan(0);
+    expect(most() - idleSize).toBeLessThan(allowance);
+  },
+);
+
+test.skipIf(!measurable)(
+  "1 GiB received goes to a slow reader of stdout in 32 MiB of memory at most, whole",
+  { timeout: 90_000 },
+  async () => {
+    const { path, hash } = largeFile();
+    const pipe = systemPipe();
+    const tool = new Tool(["tcp", "listen", "127.0.0.1", "0"], { stdout: pipe.writer });
+    pipe.handedOver();
+    const port = await tool.port();
+    const idleSize = memoryOf(tool, "VmRSS");
+    const most = watchMemory(tool);
+    const socket = connect(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    await once(socket, "connect");
+    const reader = readAt(pipe.reader, pace);
+    await pipeline(createReadStream(path, { highWaterMark: mebibyte }), socket);
+    expect(await reader.hash).toBe(hash);
+    expect(reader.count()).toBe(size);
+    expect((await tool.ended).code).toBe(0);
+    expect(tool.all("closed")).toMatchObject([{ received: size, sent: 0, reason: "end" }]);
+    expect(tool.all("closed")[0]?.duration).toBeGreaterThan(pace.forMs / 2);
+    expect(idleSize).toBeGreaterThan(0);
+    expect(most() - idleSize).toBeLessThan(allowance);
+  },
+);
