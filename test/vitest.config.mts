@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["**/*.test.ts"],
     testTimeout: 30_000,
     pool: "forks",
-    maxWorkers: 2,
+    // Most of a test's time is a spawned process's start.
+    maxWorkers: 4,
   },
 });

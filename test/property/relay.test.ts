@@ -83,7 +83,6 @@ test("every byte is delivered both ways, whichever side ends first", () =>
           failure: undefined,
           unwritten: 0,
           local: false,
-          unwritten: 0,
         });
         for (const source of [local.source, peerSource]) {
           expect(source.starts).toBe(1);
@@ -385,7 +384,6 @@ describe("over real streams", () => {
           failure: undefined,
           unwritten: 0,
           local: false,
-          unwritten: 0,
         });
       }),
       { numRuns },

@@ -67,7 +67,7 @@ async function serveAll(
 
   const listener = await open((connection) => {
     if (sessions.size >= (options.maxConnections ?? Infinity)) {
-      const reason = `${String(sessions.size)} clients are there already`;
+      const reason = `--max-connections ${String(sessions.size)}`;
       context.emit({ event: "refused", remote: peerOf(connection.ends), reason });
       return connection.close();
     }

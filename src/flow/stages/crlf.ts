@@ -14,7 +14,9 @@ export function crlf(next: Receiver): Receiver {
         if ((at === 0 ? previous : bytes[at - 1]) !== carriageReturn) bare++;
       const before = previous;
       previous = bytes.at(-1) ?? previous;
-      next.write(bare === 0 ? chunk : { ...chunk, bytes: withReturns(bytes, before, bare) });
+      if (bare === 0) return next.write(chunk);
+      const changed = withReturns(bytes, before, bare);
+      next.write({ ...chunk, bytes: changed, release: () => chunk.release() });
     },
     end: () => next.end(),
   };
