@@ -67,7 +67,8 @@ async function serveAll(
 
   const listener = await open((connection) => {
     if (sessions.size >= (options.maxConnections ?? Infinity)) {
-      const reason = `--max-connections ${String(sessions.size)}`;
+      const count = sessions.size === 1 ? "1 client is" : `${String(sessions.size)} clients are`;
+      const reason = `${count} there already (--max-connections)`;
       context.emit({ event: "refused", remote: peerOf(connection.ends), reason });
       return connection.close();
     }
