@@ -402,7 +402,7 @@ describe("what is sent", () => {
     ]);
     const times = sent.map(({ time }) => Date.parse(time));
     for (const [index, time] of times.slice(1).entries())
-      expect(time - (times[index] ?? 0)).toBeGreaterThanOrEqual(118);
+      expect(time - (times[index] ?? 0)).toBeGreaterThanOrEqual(100);
   });
 });
 
