@@ -127,5 +127,6 @@ function leaveNow(reason: PortcatError): void {
     return;
   }
   const { execve } = process as { execve?: (file: string, args: string[], env: object) => never };
-  execve?.("/bin/sh", ["sh", "-c", `exit ${String(reason.exitCode)}`], process.env);
+  if (process.platform === "win32" || execve === undefined) return;
+  execve("/bin/sh", ["sh", "-c", `exit ${String(reason.exitCode)}`], process.env);
 }

@@ -8,6 +8,7 @@ import {
   parseDscp,
   parseMode,
   parsePositiveTime,
+  parseSeconds,
   parseSize,
   parseTime,
   wholeNumber,
@@ -144,7 +145,11 @@ export interface SocketOptionFlags {
 export function socketOptions(command: Command): void {
   command
     .option("--no-delay", "send small writes at once (TCP_NODELAY)")
-    .option("--keep-alive <time>", "probe a silent connection after so long", parsePositiveTime)
+    .option(
+      "--keep-alive <time>",
+      "probe a silent connection after so long, 1s or more",
+      parseSeconds,
+    )
     .option("--tos <dscp>", "mark packets: 0 to 63, or a name such as ef, af11, cs1", parseDscp);
 }
 
@@ -193,10 +198,9 @@ export interface ListenerOptions {
 export function listenerOptions(command: Command): void {
   command
     .addOption(
-      new Option(
-        "-k, --keep-open",
-        "serve clients in parallel, one after another, for ever",
-      ).conflicts(["bytes"]),
+      new Option("-k, --keep-open", "serve clients in parallel until a signal ends it").conflicts([
+        "bytes",
+      ]),
     )
     .option(
       "-m, --max-connections <n>",

@@ -25,6 +25,10 @@ export function parsePort(text: string, least: 0 | 1 = 0): number {
  * @throws InvalidArgumentError for anything else
  */
 export function parsePlace(words: readonly string[], leastPort: 0 | 1): Place {
+  if (words.length === 0)
+    throw new InvalidArgumentError(
+      "expected where: a port, host:port, [v6]:port, or a host and a port",
+    );
   const [first = "", second, ...rest] = words;
   if (rest.length > 0)
     throw new InvalidArgumentError(`expected [host] <port>, but got ${String(words.length)} words`);

@@ -37,6 +37,13 @@ export function parsePositiveTime(text: string): number {
   return milliseconds;
 }
 
+/** A time of at least a second, as the system counts it for keep-alive: a part of one is one more. */
+export function parseSeconds(text: string): number {
+  const milliseconds = parseTime(text);
+  if (milliseconds < 1000) throw new InvalidArgumentError("expected a time of at least 1s");
+  return Math.ceil(milliseconds / 1000) * 1000;
+}
+
 const sizeUnits = new Map([
   ["", 1],
   ["b", 1],

@@ -47,7 +47,7 @@ export function addTcpConnect(tcp: Command, context: Context): void {
           await import("../endpoints/descriptor.ts");
         const { fd } = options;
         checkDescriptor(fd);
-        return runClient(() => connectionOnDescriptor(fd), options, context);
+        return runClient(() => connectionOnDescriptor(fd, sockets, context.emit), options, context);
       }
       const { host = "localhost", port } = parsePlace(words, 1);
       const { connectTcp } = await import("../endpoints/tcp-connect.ts");

@@ -48,10 +48,11 @@ export function addUdpSend(udp: Command, context: Context): void {
         const payload = payloadOf(place.message, options);
         const { runUdpSend } = await import("./run/udp-send.ts");
         const { source } = options;
+        const named = withInterface(place.host);
         const target = {
-          ...withInterface(place.host),
+          ...named,
           port: place.port,
-          family: familyOf(options, place.host, source),
+          family: familyOf(options, named.host, source),
           ...(source && { source }),
         };
         await runUdpSend(target, payload, options, context);

@@ -31,7 +31,11 @@ export function addUnixConnect(unix: Command, context: Context): void {
           await import("../endpoints/descriptor.ts");
         const { fd } = options;
         checkDescriptor(fd);
-        return runClient(() => connectionOnDescriptor(fd), options, context);
+        return runClient(
+          () => connectionOnDescriptor(fd, { noDelay: false }, context.emit),
+          options,
+          context,
+        );
       }
       if (path === undefined) throw usageError("expected the path of a UNIX socket");
       const { connectUnix, socketName } = await import("../endpoints/unix.ts");

@@ -9,6 +9,8 @@ import { unacknowledged } from "./socket-tables.ts";
 /** An endpoint that is a connected socket, with the names of its two ends. */
 export interface Connection extends Endpoint {
   readonly ends: Ends;
+  /** Whether something written waits for the peer to take it. */
+  readonly hasWaiting: () => boolean;
 }
 
 /** The peer in words: "127.0.0.1:9000", or the path of a UNIX socket. */
@@ -44,6 +46,8 @@ export function connectionOf(socket: Socket, ends: Ends, reads?: SocketReads): C
     ends,
     source,
     sink: new SocketSink(socket, ends, peerEnded),
+    unacknowledged: () => unacknowledged(ends),
+    hasWaiting: () => socket.writableLength > 0,
     close: () => {
       source.stop();
       socket.destroy();
@@ -67,12 +71,11 @@ class SocketSink extends StreamSink {
     this.#ends = ends;
   }
 
-  /** What Node and the system hold for a slow peer is not taken yet. */
+  /** What Node holds for a slow peer is not taken yet. */
   override get taken(): number {
     const handle = (this.#socket as unknown as { _handle: { writeQueueSize?: number } | null })
       ._handle;
-    const queued = handle?.writeQueueSize ?? this.#socket.writableLength;
-    return this.#socket.bytesWritten - queued - unacknowledged(this.#ends);
+    return this.#socket.bytesWritten - (handle?.writeQueueSize ?? this.#socket.writableLength);
   }
 
   override write(chunk: Chunk): void {
@@ -100,11 +103,8 @@ class SocketSink extends StreamSink {
 
   /** A UNIX socket tells by a reset that its peer closed with bytes unread (unix(7)). */
   #askByReading(): void {
-    try {
-      behindEnd(this.#socket).next();
-    } catch (error) {
-      this.fail(error);
-    }
+    const { error } = behindEnd(this.#socket);
+    if (error !== undefined) this.fail(error);
   }
 
   #isLocal(): boolean {

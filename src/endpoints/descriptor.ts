@@ -1,11 +1,11 @@
-import { fstatSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
 import { type Connection, connectionOf, tcpEnds } from "./connection.ts";
 import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
 import { SocketReads } from "./socket-reads.ts";
-import type { SocketOptions } from "./socket-options.ts";
+import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
 
 /** @throws PortcatError (exit code 2) when the descriptor is not an open socket */
 export function checkDescriptor(fd: number): void {
@@ -41,7 +41,13 @@ export async function listenOnDescriptor(
   const ends = (accepted: Socket) => endsOf(accepted, fd);
   const place = { name: inWords(fd), transport: "unix", address: inWords(fd) } as const;
   const server = await listen(place, { fd, backlog }, sockets, ends, onConnection, emit);
-  return { bound: boundOf(server), close: () => server.close() };
+  const bound = boundOf(server);
+  // Node tells no name of a socket in the abstract namespace.
+  const unnamed = bound.transport === "unix" && bound.path === "";
+  return {
+    bound: unnamed ? { transport: "unix", path: inWords(fd) } : bound,
+    close: () => server.close(),
+  };
 }
 
 /**
@@ -49,7 +55,8 @@ export async function listenOnDescriptor(
  *
  * @throws PortcatError when it is not connected (exit code 7)
  */
-export function connectionOnDescriptor(fd: number): Connection {
+export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit: Emit): Connection {
+  checkConnected(fd);
   const reads = new SocketReads();
   let socket: Socket;
   try {
@@ -62,13 +69,19 @@ export function connectionOnDescriptor(fd: number): Connection {
       cause: error,
     });
   }
-  if (socket.localAddress !== undefined && socket.remoteAddress === undefined) {
-    socket.destroy();
+  reads.attach(socket);
+  setSocketOptions(socket, sockets, emit);
+  return connectionOf(socket, endsOf(socket, fd), reads);
+}
+
+/** An empty write tells a connected socket from any other, and sends nothing. */
+function checkConnected(fd: number): void {
+  try {
+    writeSync(fd, Buffer.alloc(0));
+  } catch (error) {
     throw new PortcatError(
-      `cannot talk through ${inWords(fd)}: it is not connected (a listening one goes to \`listen\`)`,
-      { exitCode: ExitCode.cannotBind, code: "ENOTCONN" },
+      `cannot talk through ${inWords(fd)}: it is not connected, or no longer (${codeOf(error)}); a listening socket goes to \`listen\``,
+      { exitCode: ExitCode.cannotBind, code: "ENOTCONN", address: inWords(fd), cause: error },
     );
   }
-  reads.attach(socket);
-  return connectionOf(socket, endsOf(socket, fd), reads);
 }

@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf } from "../errors.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
+import { prematureClose } from "../flow/stream-source.ts";
 
 const bufferSize = 64 * 1024;
 const mostLent = 3;
@@ -41,7 +42,7 @@ export class SocketReads implements Source {
         release: () => {
           this.lent--;
           this.#free.push(buffer);
-          if (!this.#paused) return;
+          if (!this.#paused || this.#to === undefined) return;
           this.#paused = false;
           this.#socket?.resume();
         },
@@ -52,7 +53,7 @@ export class SocketReads implements Source {
   };
 
   /** Takes the socket that was made with `onread`. From now on its failed writes do not end its reading. */
-  attach(socket: Socket): void {
+  attach(socket: Socket, mayBeReset = true): void {
     this.#socket = socket;
     // A peer may refuse our bytes and still have told us why: when a write fails, Node would
     // destroy the socket and with it what has arrived. Reading goes on to its own end instead,
@@ -65,10 +66,10 @@ export class SocketReads implements Source {
     };
     const push = socket.push.bind(socket);
     socket.push = (chunk: unknown) => {
-      if (chunk === null) this.#end();
+      if (chunk === null) this.#end(mayBeReset);
       return push(chunk);
     };
-    socket.on("close", () => this.#fail(closedEarly()));
+    socket.on("close", () => this.#fail(prematureClose()));
     socket.on("error", () => undefined);
   }
 
@@ -83,18 +84,18 @@ export class SocketReads implements Source {
     this.#socket?.pause();
   }
 
-  #end(): void {
+  #end(mayBeReset: boolean): void {
     this.ended = true;
     const to = this.#to;
     if (to === undefined) return;
-    let error: unknown;
-    try {
+    if (mayBeReset) {
       // Node may tell a reset that comes right behind data as an end: the system knows better.
-      for (const bytes of behindEnd(this.#socket)) to.write({ bytes, release: () => undefined });
-    } catch (reset) {
-      error = reset;
+      const { bytes, error } = behindEnd(this.#socket);
+      for (const each of bytes) to.write({ bytes: each, release: () => undefined });
+      if (error !== undefined) return this.#fail(error);
     }
-    if (error !== undefined) return this.#fail(error);
+    // The last of it may have been all that was wanted.
+    if (this.#to !== to) return;
     this.#to = undefined;
     to.end();
   }
@@ -106,29 +107,21 @@ export class SocketReads implements Source {
   }
 }
 
-function closedEarly(): Error {
-  return Object.assign(new Error("closed before its end"), { code: "ECONNRESET" });
-}
-
-/**
- * What is still to be read of a socket whose end Node has told.
- *
- * @throws Error (ECONNRESET) when it was no end: the peer has reset the connection
- */
-export function* behindEnd(socket: Socket | undefined): Generator<Buffer> {
+/** What is still to be read of a socket whose end Node has told, and the reset that is behind it, if one is. */
+export function behindEnd(socket: Socket | undefined): { bytes: Buffer[]; error?: unknown } {
   const handle = (socket as unknown as { _handle?: Handle | null } | undefined)?._handle;
   const fd = handle?.fd ?? -1;
-  while (fd >= 0) {
-    const buffer = Buffer.allocUnsafe(bufferSize);
-    let count: number;
-    try {
-      count = readSync(fd, buffer);
-    } catch (error) {
-      if (codeOf(error) === "EAGAIN") return;
-      throw error;
+  const bytes: Buffer[] = [];
+  if (fd < 0) return { bytes };
+  try {
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(bufferSize);
+      const count = readSync(fd, buffer);
+      if (count === 0) return { bytes };
+      bytes.push(buffer.subarray(0, count));
     }
-    if (count === 0) return;
-    yield buffer.subarray(0, count);
+  } catch (error) {
+    return codeOf(error) === "EAGAIN" ? { bytes } : { bytes, error };
   }
 }
 
@@ -154,7 +147,7 @@ export function readDescriptor(fd: number): Source {
     onread: reads.onread,
   };
   const socket = new Socket(options);
-  reads.attach(socket);
+  reads.attach(socket, false);
   return {
     nature: "stream",
     get lent() {

@@ -1,12 +1,4 @@
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  renameSync,
-  type Stats,
-  statSync,
-  unlinkSync,
-} from "node:fs";
+import { linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -81,7 +73,6 @@ export async function listenUnix(
     return { bound: { transport: "unix", path }, close: () => void server.close() };
   const file = new SocketFile(path);
   process.on("exit", file.remove);
-  if (mode !== undefined) chmodSync(path, mode);
   return {
     bound: { transport: "unix", path },
     close: () => {
@@ -103,16 +94,27 @@ class SocketFile {
   }
 
   readonly remove = (): void => {
-    if (this.#there() === "ours") unlinkSync(this.#path);
+    try {
+      if (this.#there() === "ours") unlinkSync(this.#path);
+    } catch {
+      // Its folder was closed to us meanwhile: nothing is left to try.
+    }
   };
 
   /** Does what would remove whatever is at the path: libuv closes a UNIX socket that way. */
   keepAnothers(close: () => void): void {
-    if (this.#there() === "nothing") return close();
     const aside = `${this.#path}.${String(process.pid)}`;
-    linkSync(this.#path, aside);
+    let kept = false;
+    try {
+      if (this.#there() === "another") {
+        linkSync(this.#path, aside);
+        kept = true;
+      }
+    } catch {
+      // A folder, for example, which libuv cannot remove either.
+    }
     close();
-    renameSync(aside, this.#path);
+    if (kept) renameSync(aside, this.#path);
   }
 
   #there(): "ours" | "another" | "nothing" {

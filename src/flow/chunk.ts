@@ -20,7 +20,7 @@ export interface Receiver {
   end(): void;
 }
 
-/** What to expect of a source once nobody answers any more (SPEC, "How it ends", rule 2). */
+/** What to expect of a source once the peer has ended (the relay's second rule of ending). */
 export type Nature =
   /** All of it is known to exist: it is read to its end. */
   | "file"
@@ -61,6 +61,11 @@ export interface Endpoint {
   readonly at?: { readonly address: string; readonly port?: number };
   readonly source: Source;
   readonly sink: Sink;
+  /**
+   * Bytes that the system has taken for the peer and still holds, where that can be known. Not for
+   * every chunk: it may cost a look at a table of all sockets.
+   */
+  readonly unacknowledged?: () => number;
   /** Lets go of it at once; what the system has taken is still delivered. */
   close(): void;
 }

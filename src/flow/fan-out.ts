@@ -1,5 +1,5 @@
 import type { Chunk, Source } from "./chunk.ts";
-import { Subscription, type SubscriptionLimits } from "./subscription.ts";
+import { type Progress, Subscription, type SubscriptionLimits } from "./subscription.ts";
 
 /** How much of a chunk is copied into the queues at a time, so that a queue's bound is nearly exact. */
 const sliceSize = 64 * 1024;
@@ -29,12 +29,11 @@ export class FanOut {
    * A source for one more subscriber.
    *
    * @param name - the subscriber in messages
-   * @param taken - bytes the subscriber's side has taken so far; also what it took of a chunk under way
    */
-  subscribe(name: string, taken: () => number): Source {
+  subscribe(name: string, progress: Progress): Source {
     const { nature } = this.#source;
     const more = () => this.#chunks.length > 0;
-    return new Subscription(name, nature, this.#limits, taken, more, this.#join, this.#leave);
+    return new Subscription(name, nature, this.#limits, progress, more, this.#join, this.#leave);
   }
 
   /** Lets go of the source. */
@@ -61,6 +60,7 @@ export class FanOut {
       },
       (error) => {
         this.#error = error;
+        for (const chunk of this.#chunks.splice(0)) chunk.release();
         for (const each of [...this.#subscribers]) each.fail(error);
       },
     );
@@ -92,7 +92,8 @@ export class FanOut {
       if (full) return;
       const chunk = this.#chunks[0];
       if (chunk === undefined) break;
-      const slice = Buffer.from(chunk.bytes.subarray(this.#copied, this.#copied + sliceSize));
+      const size = Math.min(sliceSize, this.#limits.queueBytes);
+      const slice = Buffer.from(chunk.bytes.subarray(this.#copied, this.#copied + size));
       this.#copied += slice.length;
       if (this.#copied >= chunk.bytes.length) {
         this.#copied = 0;

@@ -24,7 +24,7 @@ export function framed(source: Source, framing: Framing, longest: number): Sourc
     },
     stop() {
       source.stop();
-      // What was read is sent, also where the end that would have completed it did not come.
+      // What was read is passed on, also where the end that would have completed it did not come.
       cutter?.finishBegun();
     },
     start(to, failed) {

@@ -42,6 +42,9 @@ export interface Outcome {
 /** How long what has been received may still take to be written once a signal or a deadline ended the run. */
 const flushOnAbortMs = 1000;
 
+/** How often the system is asked whether it still holds something for a peer that we leave. */
+const acknowledgedMs = 20;
+
 /**
  * Joins the near side to a peer until both directions are over. The rules of ending:
  *
@@ -55,7 +58,8 @@ const flushOnAbortMs = 1000;
  * 4. `signal` aborts, or nothing moved for `idleTimeoutMs`: both end, and what was received is
  *    written, for a second at most.
  *
- * The peer is closed at the end; the near side is left open. Never rejects.
+ * A peer that has not ended itself is left once its system has acknowledged what was sent, where
+ * that can be known. It is closed at the end; the near side is left open. Never rejects.
  */
 export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<Outcome> {
   return new Promise((resolve) => {
@@ -70,6 +74,9 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let lingering: NodeJS.Timeout | undefined;
     let quietSince = 0;
     let flushing: NodeJS.Timeout | undefined;
+    let acknowledging: NodeJS.Timeout | undefined;
+    // The peer says no more: its end, or its failure, has been read.
+    let silent = false;
 
     const oneWay = local.sink === undefined;
     const inward = throughStages(rules.inbound, local.sink ?? discard(receivingOver));
@@ -79,13 +86,22 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       rules.idleTimeoutMs > 0 ? setInterval(checkIdle, rules.idleTimeoutMs / 8) : undefined;
     let moved = 0;
     let movedAt = performance.now();
+    let held: number | undefined;
     function checkIdle(): void {
       const now = received + peer.sink.taken + (local.sink?.taken ?? 0);
+      const idleMs = performance.now() - movedAt;
       if (now !== moved) {
         moved = now;
         movedAt = performance.now();
-      } else if (performance.now() - movedAt >= rules.idleTimeoutMs) {
-        abort(idleFailure(peer, soFar(), rules.idleTimeoutMs));
+        held = undefined;
+      } else if (held === undefined && idleMs >= rules.idleTimeoutMs / 2) {
+        held = peer.unacknowledged?.() ?? 0;
+      } else if (idleMs >= rules.idleTimeoutMs) {
+        // A slow peer takes from the system before the system takes from us.
+        const holds = peer.unacknowledged?.() ?? 0;
+        if (holds === held) return abort(idleFailure(peer, soFar(), rules.idleTimeoutMs));
+        held = holds;
+        movedAt = performance.now() - rules.idleTimeoutMs / 2;
       }
     }
 
@@ -110,20 +126,23 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     const fromPeer: Receiver = {
       write(chunk) {
         const wanted = (rules.receiveBytes ?? Infinity) - received;
+        // Beyond what was asked for: still read, for a peer that talks to a closed socket is reset.
+        if (wanted === 0) return chunk.release();
         if (chunk.bytes.length < wanted) {
           received += chunk.bytes.length;
           inward.write(chunk);
           return;
         }
         received += wanted;
-        peer.source.stop();
         inward.write(firstBytes(chunk, wanted));
         peerHasEnded();
       },
       end() {
+        silent = true;
         if (rules.receiveBytes !== undefined && received < rules.receiveBytes)
           fail(tooFew(peer, received, rules.receiveBytes));
-        peerHasEnded();
+        if (peerEnded) settle();
+        else peerHasEnded();
       },
     };
 
@@ -180,10 +199,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       if (sending === "over") return;
       sending = "over";
       clearInterval(lingering);
-      if (oneWay) {
-        peer.source.stop();
-        receivingOver();
-      }
+      if (oneWay) receivingOver();
       settle();
     }
 
@@ -200,6 +216,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     }
 
     function receivingFailed(error: unknown): void {
+      silent = true;
       fail(broken("receive from", error));
       local.source?.stop();
       peerEnded = true;
@@ -208,10 +225,13 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     }
 
     function sourceFailed(error: unknown): void {
-      if (!(error instanceof PortcatError))
-        return localFailed(systemError("cannot read stdin", error));
-      // The source itself has given this peer up, and nobody else.
-      fail(new PortcatError(error.message, { ...error, ...peer.at }));
+      // A foreseen failure is about this peer: the source has given it up, and nobody else.
+      if (error instanceof PortcatError) {
+        fail(new PortcatError(error.message, { ...error, ...peer.at }));
+      } else {
+        fail(systemError("cannot read stdin", error));
+        localFailure = true;
+      }
       peer.source.stop();
       endReceiving();
       sendingOver();
@@ -229,13 +249,14 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
 
     function abort(reason: PortcatError): void {
       fail(reason);
+      clearInterval(idle);
       local.source?.stop();
       peer.source.stop();
       endReceiving();
       if (receiving !== "over") {
         flushing = setTimeout(() => {
-          unwritten = received - (local.sink?.delivered ?? received);
-          failure = withUnwritten(reason, unwritten);
+          unwritten = Math.max(0, received - (local.sink?.delivered ?? received));
+          failure = withUnwritten(failure ?? reason, unwritten);
           receivingOver();
         }, flushOnAbortMs);
       }
@@ -247,7 +268,14 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let settled = false;
     function settle(): void {
       if (settled || sending !== "over" || receiving !== "over") return;
+      if (failure === undefined && !silent && (peer.unacknowledged?.() ?? 0) > 0) {
+        // A socket closed while its peer talks is reset, and what the system still holds is lost.
+        clearTimeout(acknowledging);
+        acknowledging = setTimeout(settle, acknowledgedMs);
+        return;
+      }
       settled = true;
+      clearTimeout(acknowledging);
       clearInterval(idle);
       clearTimeout(flushing);
       rules.signal.removeEventListener("abort", aborted);
@@ -258,6 +286,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
 
     peer.sink.open(sendingOver, sendingFailed);
     local.sink?.open(receivingOver, (error) => localFailed(cannotWrite(local, error, received)));
+    if (settled) return;
     if (rules.signal.aborted) return aborted();
     rules.signal.addEventListener("abort", aborted);
     peer.source.start(fromPeer, receivingFailed);

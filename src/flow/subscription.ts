@@ -8,13 +8,21 @@ export interface SubscriptionLimits {
   readonly stallMs: number;
 }
 
+/** How a subscriber's peer gets on. */
+export interface Progress {
+  /** Bytes it has taken so far; also of a chunk under way. */
+  readonly taken: () => number;
+  /** Whether there is anything that it could take. */
+  readonly waiting: () => boolean;
+}
+
 /** One subscriber's source: what is waiting for it, and whether it is stuck. */
 export class Subscription implements Source {
   readonly nature;
   #lent = 0;
   readonly #name: string;
   readonly #limits: SubscriptionLimits;
-  readonly #taken: () => number;
+  readonly #progress: Progress;
   readonly #more: () => boolean;
   readonly #join: (subscription: Subscription) => void;
   readonly #leave: (subscription: Subscription) => void;
@@ -28,7 +36,7 @@ export class Subscription implements Source {
     name: string,
     nature: Source["nature"],
     limits: SubscriptionLimits,
-    taken: () => number,
+    progress: Progress,
     more: () => boolean,
     join: (subscription: Subscription) => void,
     leave: (subscription: Subscription) => void,
@@ -36,7 +44,7 @@ export class Subscription implements Source {
     this.#name = name;
     this.nature = nature;
     this.#limits = limits;
-    this.#taken = taken;
+    this.#progress = progress;
     this.#more = more;
     this.#join = join;
     this.#leave = leave;
@@ -107,13 +115,14 @@ export class Subscription implements Source {
   #watch(): void {
     if (this.#stalling !== undefined) return;
     const { stallMs } = this.#limits;
-    let taken = this.#taken();
+    let taken: number | undefined;
     let takenAt = performance.now();
     this.#stalling = setInterval(() => {
-      const now = this.#taken();
+      // What waits for a stage of ours, a delay between lines, is not the peer's fault.
+      const now = this.#progress.waiting() ? this.#progress.taken() : NaN;
       if (now !== taken) {
+        if (taken !== undefined) takenAt = performance.now();
         taken = now;
-        takenAt = performance.now();
       } else if (performance.now() - takenAt >= stallMs) {
         const seconds = String(stallMs / 1000);
         this.fail(

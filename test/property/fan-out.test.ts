@@ -38,7 +38,7 @@ class Subscriber {
 
   constructor(fanOut: FanOut, manner: Manner) {
     this.#manner = manner;
-    this.source = fanOut.subscribe("peer", () => this.taken);
+    this.source = fanOut.subscribe("peer", { taken: () => this.taken, waiting: () => true });
     this.source.start(
       {
         write: (chunk) => this.#take(chunk),
@@ -150,7 +150,7 @@ test("a subscriber that leaves or comes in between costs the others nothing", ()
 test("a subscriber that leaves while it is written to does not disturb the order for the others", async () => {
   const source = new MemorySource([Buffer.from("one "), Buffer.from("two "), Buffer.from("three")]);
   const fanOut = new FanOut(source, { queueBytes: 1000, stallMs: patiently });
-  const leaver = fanOut.subscribe("peer", () => 0);
+  const leaver = fanOut.subscribe("peer", { taken: () => 0, waiting: () => true });
   leaver.start(
     {
       write: (chunk) => {
@@ -170,7 +170,7 @@ test("one that takes nothing while its queue is full is given up, and the others
   const pieces = Array.from({ length: 10 }, (_, i) => Buffer.alloc(10_000, i));
   const source = new MemorySource(pieces);
   const fanOut = new FanOut(source, { queueBytes: 30_000, stallMs: 50 });
-  const stuck = fanOut.subscribe("peer", () => 0);
+  const stuck = fanOut.subscribe("peer", { taken: () => 0, waiting: () => true });
   const failures: unknown[] = [];
   const held: Chunk[] = [];
   stuck.start({ write: (chunk) => held.push(chunk), end: () => expect.unreachable() }, (error) =>
@@ -189,7 +189,7 @@ test("one that takes a little now and then is waited for, however full its queue
   const pieces = Array.from({ length: 4 }, (_, i) => Buffer.alloc(1000, i));
   const fanOut = new FanOut(new MemorySource(pieces), { queueBytes: 1000, stallMs: 40 });
   let taken = 0;
-  const slow = fanOut.subscribe("peer", () => taken);
+  const slow = fanOut.subscribe("peer", { taken: () => taken, waiting: () => true });
   const held: Chunk[] = [];
   const ended = new Promise<void>((resolve, reject) => {
     slow.start({ write: (chunk) => held.push(chunk), end: resolve }, reject);

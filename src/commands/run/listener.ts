@@ -9,7 +9,7 @@ import { withUnwritten } from "../../flow/endings.ts";
 import type { Outcome } from "../../flow/relay.ts";
 import { SharedSink } from "../../flow/shared-sink.ts";
 import type { Context } from "../context.ts";
-import { announceBound, forgetReadyFile } from "./ready-file.ts";
+import { announceBound, withoutReadyFile } from "./ready-file.ts";
 import { converse, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
 
 /** Listens, and joins one client, or with --keep-open every client, to stdin and stdout. */
@@ -19,8 +19,9 @@ export async function runListener(
   context: Context,
 ): Promise<void> {
   limitRun(options.timeout, context);
-  forgetReadyFile(options.readyFile);
-  await (options.keepOpen ? serveAll : serveOne)(open, options, context);
+  const bind: Open = (onConnection) =>
+    withoutReadyFile(options.readyFile, () => open(onConnection));
+  await (options.keepOpen ? serveAll : serveOne)(bind, options, context);
 }
 
 type Open = (onConnection: OnConnection) => Promise<Listener>;
@@ -74,7 +75,10 @@ async function serveAll(
     }
     const id = ++lastId;
     const local: Local = {
-      source: stdin?.subscribe(connection.name, () => connection.sink.taken),
+      source: stdin?.subscribe(connection.name, {
+        taken: () => connection.sink.taken - (connection.unacknowledged?.() ?? 0),
+        waiting: connection.hasWaiting,
+      }),
       sink: stdout?.member(),
     };
     const session = converse(local, connection, rulesOf(options, id, context), id, context).then(

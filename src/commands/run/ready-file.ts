@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { systemError } from "../../errors.ts";
+import { codeOf, systemError } from "../../errors.ts";
 import type { Bound } from "../../events.ts";
 import type { Context } from "../context.ts";
 
@@ -21,12 +21,33 @@ export function announceBound(
   }
 }
 
-/** A file that an earlier run left must not be taken for ours. */
-export function forgetReadyFile(path: string | undefined): void {
-  if (path === undefined) return;
+/**
+ * Does what binds, with the ready file out of the way: one that an earlier run left must not be
+ * taken for ours. When it fails the file is put back, for it may be that of who has the place.
+ */
+export async function withoutReadyFile<T>(
+  path: string | undefined,
+  bind: () => Promise<T>,
+): Promise<T> {
+  if (path === undefined) return bind();
+  const aside = `${path}.${String(process.pid)}.old`;
+  const there = moved(path, aside);
   try {
-    rmSync(path, { force: true });
+    const bound = await bind();
+    rmSync(aside, { force: true });
+    return bound;
   } catch (error) {
-    throw systemError(`cannot replace the ready file ${path}`, error);
+    if (there) renameSync(aside, path);
+    throw error;
+  }
+}
+
+function moved(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw systemError(`cannot replace the ready file ${from}`, error);
   }
 }

@@ -29,7 +29,10 @@ export function stdinFor(options: StreamOptions, role: "listener" | "client"): S
 export function stdoutFor(options: { sendOnly?: boolean }, { emit }: Context): Sink | undefined {
   if (options.sendOnly) return undefined;
   if (stdoutSeemsClosed())
-    emit({ event: "warning", message: "stdout is closed: what is received is discarded" });
+    emit({
+      event: "warning",
+      message: "stdout is closed or /dev/null: what is received is discarded",
+    });
   return openStdout();
 }
 

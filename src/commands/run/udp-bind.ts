@@ -22,7 +22,7 @@ import { DeferredSource } from "../../flow/deferred-source.ts";
 import { framed } from "../../flow/framing.ts";
 import type { Context } from "../context.ts";
 import { exchange, framingOf, udpEndpoint, udpOptionsOf, type WatchingFlags } from "./datagrams.ts";
-import { announceBound, forgetReadyFile } from "./ready-file.ts";
+import { announceBound, withoutReadyFile } from "./ready-file.ts";
 import { limitRun } from "./session.ts";
 
 interface Flags extends UdpFlags, FramingFlags, WatchingFlags {
@@ -53,9 +53,10 @@ export async function runUdpBind(
   const address = await bindAddress(at, context.signal, context.emit);
   const serves = familiesOf(address, at.family, options);
   const peer = flags.peer && (await peerAddress(flags.peer, serves, context));
-  forgetReadyFile(flags.readyFile);
 
-  const { socket, family } = await bind(address, at.port, serves, options);
+  const { socket, family } = await withoutReadyFile(flags.readyFile, () =>
+    bind(address, at.port, serves, options),
+  );
   try {
     setUdpOptions(socket, family, options, context.emit);
     const { address, port } = socket.address();

@@ -89,6 +89,7 @@ function allOfStdin({ emit, signal }: Context): Promise<Buffer> {
       reject(signal.reason as Error);
       source.stop();
     };
+    if (signal.aborted) return aborted();
     signal.addEventListener("abort", aborted);
     source.start(
       {
@@ -165,7 +166,7 @@ async function sendTo(
 async function open(
   address: string,
   family: 4 | 6,
-  { source, iface }: Target,
+  { port, source, iface }: Target,
   options: UdpOptions,
   { emit }: Context,
 ): Promise<Socket> {
@@ -178,13 +179,20 @@ async function open(
   try {
     setUdpOptions(socket, family, options, emit);
     if (isMulticast(address)) {
-      if (through !== undefined) socket.setMulticastInterface(through);
-      else if (source !== undefined && family === 4) socket.setMulticastInterface(source.address);
+      const leaveBy = through ?? (family === 4 ? source?.address : undefined);
+      if (leaveBy !== undefined) socket.setMulticastInterface(leaveBy);
     }
     return socket;
   } catch (error) {
     socket.close();
-    throw error;
+    throw systemError(
+      `cannot send to ${hostPort(address, port)} through ${iface ?? "there"}`,
+      error,
+      {
+        address,
+        port,
+      },
+    );
   }
 }
 

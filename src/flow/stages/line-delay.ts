@@ -26,7 +26,10 @@ export function lineDelay(milliseconds: number): Stage {
           start = 0;
           next.write({ ...chunk, bytes: line, release: () => chunk.release() });
         }
-        if (timer !== undefined) return;
+        if (timer !== undefined && !(ending && waiting.length === 0)) return;
+        // There is no line after the last one to wait for.
+        clearTimeout(timer);
+        timer = undefined;
       }
       // A chunk that is released may bring the end before we are through here.
       if (!ending || ended) return;
