@@ -53,6 +53,7 @@ const causes = new Map<string, readonly [words: string, exitCode: number]>(
     ENOTSOCK: ["it is not a socket", ExitCode.failure],
     EPERM: ["operation not permitted", ExitCode.failure],
     EPIPE: ["the other side no longer reads", ExitCode.broken],
+    EPROTOTYPE: ["it is a socket of another kind", ExitCode.failure],
     EROFS: ["read-only file system", ExitCode.failure],
     ETIMEDOUT: ["timed out", ExitCode.timedOut],
   } satisfies Record<string, [string, number]> as Record<string, [string, number]>),

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { type Command, CommanderError } from "commander";
 import type { OutputOptions } from "./cli/options.ts";
+import { ErrorOutput } from "./cli/error-output.ts";
 import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
 import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
@@ -20,8 +21,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   // Every connection listens to it.
   setMaxListeners(0, run.signal);
   // Until the options are read, an error is told as the command line seems to want it.
+  const stderr = new ErrorOutput();
   let output = reporterOptions(guessedOutput(argv));
-  let emit = createReporter(output);
+  let emit = createReporter(output, (text) => stderr.write(text));
   const context: Context = {
     emit: (event) => emit(event),
     signal: run.signal,
@@ -31,16 +33,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const name of endingSignals) {
     process.on(name, () => {
       const reason = interrupted(name, constants.signals[name]);
-      if (run.signal.aborted) leaveNow(reason);
+      if (run.signal.aborted) {
+        emit(errorEvent(reason));
+        leaveNow(reason);
+      }
       run.abort(reason);
     });
   }
+  // Node would open its debugger to every user of this machine.
+  process.on("SIGUSR1", () => undefined);
 
   let result = "";
   const program = createProgram(context, (text) => (result += text));
   program.hook("preAction", (root, action) => {
     output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
-    emit = createReporter(output);
+    emit = createReporter(output, (text) => stderr.write(text));
   });
   try {
     await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
@@ -53,10 +60,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     const failure = error instanceof PortcatError ? error : bug(error);
     if (failure.message !== "") emit(errorEvent(failure));
     process.exitCode = failure.exitCode;
+    await stderr.flush();
     // What could be written has been; a reader that is stuck, or a name still being looked up,
     // would hold up our end.
     leaveNow(failure);
   }
+  await stderr.flush();
 }
 
 /** Only what was typed: the other occurrence of the option, after the command, may say more. */

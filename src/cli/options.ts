@@ -7,6 +7,7 @@ import {
   parseChunkSize,
   parseDscp,
   parseMode,
+  parsePath,
   parsePositiveTime,
   parseSeconds,
   parseSize,
@@ -229,7 +230,10 @@ export function listenerOptions(command: Command): void {
 }
 
 export const readyFileOption = (): Option =>
-  new Option("--ready-file <path>", "write the bound address there, as JSON, once listening");
+  new Option(
+    "--ready-file <path>",
+    "write the bound address there, as JSON, once listening",
+  ).argParser(parsePath);
 
 export function fdOption(command: Command, what: string): void {
   command.option("--fd <n>", what, wholeNumber(0, 65535));

@@ -1,7 +1,5 @@
-import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { Chalk, type ChalkInstance } from "chalk";
-import { codeOf } from "../errors.ts";
 import { type Emit, type Event, type EventName, hostPort } from "../events.ts";
 
 export interface ReporterOptions {
@@ -33,13 +31,13 @@ const lowestLevel: Record<EventName, Level> = {
 const rank: Record<Level, number> = { quiet: 0, normal: 1, verbose: 2 };
 
 /** Makes the one place where events become output: a line for people, an NDJSON object, or nothing. */
-export function createReporter(options: ReporterOptions): Emit {
+export function createReporter(options: ReporterOptions, write: (text: string) => void): Emit {
   const colors = new Chalk({ level: useColor(options.color) ? 1 : 0 });
   return (event) => {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
-    if (options.json) return writeError(`${inJson(event)}\n`);
+    if (options.json) return write(`${inJson(event)}\n`);
     if (event.event === "datagram" && !options.showDatagrams && options.level !== "verbose") return;
-    writeError(inWords(event, colors, options.level === "verbose"));
+    write(inWords(event, colors, options.level === "verbose"));
   };
 }
 
@@ -112,6 +110,7 @@ function connectedInWords(
 ): string {
   if (event.transport === "unix") return `connected: ${event.path}`;
   const { local, remote } = event;
+  if (remote.address === "") return "connected: a peer that is gone";
   const here = withLocal ? ` from ${hostPort(local.address, local.port)}` : "";
   return `connected: ${hostPort(remote.address, remote.port)}${here}`;
 }
@@ -148,21 +147,3 @@ function hexDump(event: Extract<Event, { event: "data" }>, colors: ChalkInstance
   }
   return rows;
 }
-
-/** Writes to stderr. What nobody reads any more is nobody's loss: a broken stderr is not an error. */
-function writeError(text: string): void {
-  const bytes = Buffer.from(text);
-  let written = 0;
-  try {
-    if (stderrWaits) process.stderr.write(bytes);
-    else while (written < bytes.length) written += writeSync(2, bytes, written);
-  } catch (error) {
-    if (codeOf(error) !== "EAGAIN") return;
-    // Another program made our stderr non-blocking: from here on Node waits for it.
-    stderrWaits = true;
-    process.stderr.on("error", () => undefined);
-    process.stderr.write(bytes.subarray(written));
-  }
-}
-
-let stderrWaits = false;

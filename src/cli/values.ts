@@ -109,6 +109,12 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** A path that is not empty. */
+export function parsePath(text: string): string {
+  if (text === "") throw new InvalidArgumentError("expected a path");
+  return text;
+}
+
 /** Reads the permission bits of a file in octal: "600", "0660". */
 export function parseMode(text: string): number {
   if (!/^0?[0-7]{3}$/.test(text))

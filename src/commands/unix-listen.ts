@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import {
   excludes,
@@ -42,6 +43,8 @@ export function addUnixListen(unix: Command, context: Context): void {
       if (path === undefined) throw usageError("expected the path of a UNIX socket");
       const { listenUnix, socketName } = await import("../endpoints/unix.ts");
       socketName(path);
+      if (options.readyFile !== undefined && resolve(options.readyFile) === resolve(path))
+        throw usageError("--ready-file cannot be the socket itself");
       if (path.startsWith("@")) excludes(command, ["--mode"], "a name in the abstract namespace");
       await runListener(
         (take) => listenUnix({ path, mode, backlog }, take, context.signal, context.emit),

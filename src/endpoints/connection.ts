@@ -15,7 +15,10 @@ export interface Connection extends Endpoint {
 
 /** The peer in words: "127.0.0.1:9000", or the path of a UNIX socket. */
 export function peerOf(ends: Ends): string {
-  return ends.transport === "unix" ? ends.path : hostPort(ends.remote.address, ends.remote.port);
+  if (ends.transport === "unix") return ends.path;
+  // One that had reset before it was accepted, whose bytes may be there all the same.
+  if (ends.remote.address === "") return "a peer that is gone";
+  return hostPort(ends.remote.address, ends.remote.port);
 }
 
 /** An IPv4 peer of a dual-stack socket is shown as the IPv4 address that it is. */

@@ -105,13 +105,15 @@ export function interfaceAddress(name: string, family: 4 | 6): string {
   const addresses = networkInterfaces()[name];
   if (addresses === undefined && !isIPv6(name))
     throw new PortcatError(
-      `there is no network interface ${name}; there are ${Object.keys(networkInterfaces()).join(", ")}`,
+      `there is no network interface ${name} (ENODEV); there are ${Object.keys(networkInterfaces()).join(", ")}`,
       { code: "ENODEV" },
     );
   if (family === 6) return isIPv6(name) ? name : `::%${name}`;
   const own = addresses?.find((each) => each.family === "IPv4");
   if (own === undefined)
-    throw new PortcatError(`the network interface ${name} has no IPv4 address`, { code: "ENODEV" });
+    throw new PortcatError(`the network interface ${name} has no IPv4 address (ENODEV)`, {
+      code: "ENODEV",
+    });
   return own.address;
 }
 

@@ -5,9 +5,9 @@ import type { Chunk, Receiver, Sink, Source } from "../flow/chunk.ts";
 import { plainAddress } from "./connection.ts";
 
 /** What may wait for a slow stdout; datagrams beyond are dropped and counted. */
-const mostWaitingBytes = 32 << 20;
+const mostWaitingBytes = 16 << 20;
 /** About what a datagram costs besides its payload, so that a flood of empty ones is bounded too. */
-const datagramCost = 256;
+const datagramCost = 1024;
 
 /** Datagrams as they arrive, each one chunk with its sender. UDP cannot be told to wait. */
 export class UdpSource implements Source {

@@ -37,6 +37,8 @@ export interface Source {
   start(to: Receiver, failed: (error: unknown) => void): void;
   /** Stops handing out chunks and lets go of what it reads from. Chunks that are lent stay valid. */
   stop(): void;
+  /** As `stop`, once a chunk that was read in part has been handed out as it is. */
+  leave?(): void;
 }
 
 export interface Sink extends Receiver {

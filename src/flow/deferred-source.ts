@@ -29,6 +29,12 @@ export class DeferredSource implements Source {
     if (this.#begun) this.begin();
   }
 
+  leave(): void {
+    this.#start = undefined;
+    if (this.#source.leave) this.#source.leave();
+    else this.#source.stop();
+  }
+
   stop(): void {
     this.#start = undefined;
     this.#source.stop();

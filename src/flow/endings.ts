@@ -27,18 +27,14 @@ export function withUnwritten(reason: PortcatError, bytes: number): PortcatError
 
 export function tooFew(peer: Endpoint, received: number, expected: number): PortcatError {
   return new PortcatError(
-    `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected`,
+    `${peer.name} ended after ${String(received)} bytes; ${String(expected)} were expected (ESHORT)`,
     { exitCode: ExitCode.broken, code: "ESHORT", ...peer.at },
   );
 }
 
-export function idleFailure(
-  { name, at }: Endpoint,
-  soFar: string,
-  idleTimeoutMs: number,
-): PortcatError {
+export function idleFailure({ name, at }: Endpoint, idleTimeoutMs: number): PortcatError {
   return new PortcatError(
-    `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s, ${soFar} (--idle-timeout)`,
+    `nothing moved to or from ${name} for ${String(idleTimeoutMs / 1000)} s (EIDLE)`,
     { exitCode: ExitCode.timedOut, code: "EIDLE", ...at },
   );
 }

@@ -22,9 +22,9 @@ export function framed(source: Source, framing: Framing, longest: number): Sourc
     get lent() {
       return source.lent;
     },
-    stop() {
+    stop: () => source.stop(),
+    leave() {
       source.stop();
-      // What was read is passed on, also where the end that would have completed it did not come.
       cutter?.finishBegun();
     },
     start(to, failed) {

@@ -99,7 +99,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       } else if (idleMs >= rules.idleTimeoutMs) {
         // A slow peer takes from the system before the system takes from us.
         const holds = peer.unacknowledged?.() ?? 0;
-        if (holds === held) return abort(idleFailure(peer, soFar(), rules.idleTimeoutMs));
+        if (holds === held) return abort(idleFailure(peer, rules.idleTimeoutMs));
         held = holds;
         movedAt = performance.now() - rules.idleTimeoutMs / 2;
       }
@@ -169,7 +169,8 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     }
 
     function leave(): void {
-      local.source?.stop();
+      if (local.source?.leave) local.source.leave();
+      else local.source?.stop();
       endSending();
     }
 
@@ -247,7 +248,8 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       settle();
     }
 
-    function abort(reason: PortcatError): void {
+    function abort(why: PortcatError): void {
+      const reason = new PortcatError(`${why.message} ${soFar()}`, { ...why, ...peer.at });
       fail(reason);
       clearInterval(idle);
       local.source?.stop();

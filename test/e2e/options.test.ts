@@ -179,16 +179,6 @@ describe("where to listen", () => {
     expect((await tool.ended).code).toBe(143);
   });
 
-  test("a ready file of an earlier run is gone when we cannot listen, code 7", async () => {
-    const readyFile = join(temporaryFolder(), "ready");
-    writeFileSync(readyFile, "stale");
-    const { port } = await startServer();
-    const tool = new Tool(["tcp", "listen", localhost, String(port), "--ready-file", readyFile]);
-    expect((await tool.ended).code).toBe(7);
-    expect(tool.all("error")).toMatchObject([{ code: "EADDRINUSE", exitCode: 7, port }]);
-    expect(existsSync(readyFile)).toBe(false);
-  });
-
   test("a ready file that cannot be written ends the listener with 1", async () => {
     const readyFile = join(temporaryFolder(), "missing", "ready");
     const tool = new Tool(["tcp", "listen", localhost, "0", "--ready-file", readyFile]);

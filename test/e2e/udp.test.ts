@@ -884,7 +884,7 @@ describe("UDP sockets are told", () => {
     const tool = new Tool(args, { stdin: "null" });
     expect((await tool.ended).code).toBe(1);
     expect(tool.all("error")).toMatchObject([{ code: "ENODEV", exitCode: 1 }]);
-    expect(tool.all("error")[0]?.message).toMatch(/nosuch0; there are .*/);
+    expect(tool.all("error")[0]?.message).toMatch(/nosuch0 \(ENODEV\); there are .*/);
   });
 });
 

@@ -65,7 +65,7 @@ test("the first frame that is too long is a failure, after those before it and i
     { numRuns: 500 },
   ));
 
-test("a stop sends what was read as a last frame, and hands out nothing after that", () =>
+test("a source that is left sends what was read as a last frame, and hands out nothing after that", () =>
   fc.assert(
     fc.asyncProperty(chunked, framings, fc.nat(20), async (pieces, framing, stopAfter) => {
       const source = new MemorySource(pieces, { pace: "later", mostLent: 1 });
@@ -84,7 +84,7 @@ test("a stop sends what was read as a last frame, and hands out nothing after th
       );
       for (let i = 0; i < stopAfter && !ended; i++)
         await new Promise((resolve) => setImmediate(resolve));
-      framedSource.stop();
+      framedSource.leave?.();
       const read = source.handedOut();
       const count = frames.length;
       expect(Buffer.concat(frames)).toEqual(read);

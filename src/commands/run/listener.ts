@@ -1,6 +1,7 @@
 import type { ListenerOptions, StreamOptions } from "../../cli/options.ts";
 import { type Connection, peerOf } from "../../endpoints/connection.ts";
 import type { Listener, OnConnection } from "../../endpoints/listener.ts";
+import { descriptorsLeft } from "../../endpoints/open-files.ts";
 import { abortable } from "../../endpoints/resolve.ts";
 import { errorEvent, PortcatError } from "../../errors.ts";
 import { FanOut } from "../../flow/fan-out.ts";
@@ -63,6 +64,7 @@ async function serveAll(
   const sink = stdoutFor(options, context);
   const stdout = sink && new SharedSink(sink);
   const sessions = new Set<Promise<void>>();
+  const left = descriptorsLeft();
   let lastId = 0;
   let unwritten = 0;
 
@@ -72,6 +74,10 @@ async function serveAll(
       const reason = `${count} there already (--max-connections)`;
       context.emit({ event: "refused", remote: peerOf(connection.ends), reason });
       return connection.close();
+    }
+    if (!left(sessions.size + 1)) {
+      const message = `no descriptor is left for another client (EMFILE, see ulimit -n): the system drops those that come`;
+      context.emit({ event: "warning", message });
     }
     const id = ++lastId;
     const local: Local = {

@@ -1,5 +1,5 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { codeOf, systemError } from "../../errors.ts";
+import { lstatSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { codeOf, systemError, usageError } from "../../errors.ts";
 import type { Bound } from "../../events.ts";
 import type { Context } from "../context.ts";
 
@@ -44,6 +44,8 @@ export async function withoutReadyFile<T>(
 
 function moved(from: string, to: string): boolean {
   try {
+    if (!lstatSync(from).isFile())
+      throw usageError(`--ready-file ${from}: what is there is no regular file, and is left alone`);
     renameSync(from, to);
     return true;
   } catch (error) {

@@ -88,9 +88,12 @@ export function socketOptionsOf(options: SocketOptionFlags): SocketOptions {
 /** Ends the whole run after this many milliseconds. */
 export function limitRun(timeoutMs: number | undefined, context: Context): void {
   if (timeoutMs === undefined) return;
-  const late = new PortcatError(`not done within ${String(timeoutMs / 1000)} s (--timeout)`, {
-    exitCode: ExitCode.timedOut,
-    code: "ETIMEDOUT",
-  });
+  const late = new PortcatError(
+    `not done within ${String(timeoutMs / 1000)} s of --timeout (ETIMEDOUT)`,
+    {
+      exitCode: ExitCode.timedOut,
+      code: "ETIMEDOUT",
+    },
+  );
   setTimeout(() => context.abort(late), timeoutMs).unref();
 }

@@ -1,0 +1,78 @@
+import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isatty } from "node:tty";
+import { codeOf } from "../errors.ts";
+
+const descriptor = 2;
+/** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
+const mostWaitingBytes = 1 << 20;
+const retryMs = 20;
+/** How long the last lines may take. */
+const flushMs = 1000;
+
+/**
+ * stderr, written without ever waiting: a reader that is stuck, or a terminal that is stopped, must
+ * not keep us from serving signals. A stderr that is broken is not an error of ours.
+ */
+export class ErrorOutput {
+  readonly #fd = openWithoutBlocking();
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #dropped = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  write(text: string): void {
+    const bytes = Buffer.from(text);
+    if (this.#waitingBytes + bytes.length > mostWaitingBytes) {
+      this.#dropped++;
+      return;
+    }
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#retry === undefined) this.#writeWaiting();
+  }
+
+  /** Waits until all is written, for a second at most. */
+  async flush(): Promise<void> {
+    const latest = performance.now() + flushMs;
+    while (this.#waiting.length > 0 && performance.now() < latest) await sleep(retryMs);
+  }
+
+  #writeWaiting(): void {
+    this.#retry = undefined;
+    for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
+      let count: number;
+      try {
+        count = writeSync(this.#fd, bytes);
+      } catch (error) {
+        if (codeOf(error) === "EAGAIN")
+          this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
+        else this.#forget();
+        return;
+      }
+      this.#waitingBytes -= count;
+      if (count === bytes.length) this.#waiting.shift();
+      else this.#waiting[0] = bytes.subarray(count);
+    }
+    if (this.#dropped === 0) return;
+    const text = `portcat: ${String(this.#dropped)} lines were dropped here, stderr was not read\n`;
+    this.#dropped = 0;
+    this.write(text);
+  }
+
+  #forget(): void {
+    this.#waiting.length = 0;
+    this.#waitingBytes = 0;
+  }
+}
+
+/** Our own non-blocking opening of the pipe or terminal that stderr is, where the system has such (Linux). */
+function openWithoutBlocking(): number {
+  try {
+    if (!isatty(descriptor) && !fstatSync(descriptor).isFIFO()) return descriptor;
+    const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+    return openSync(`/proc/self/fd/${String(descriptor)}`, flags);
+  } catch {
+    return descriptor;
+  }
+}
