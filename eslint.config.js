@@ -8,8 +8,6 @@ module.exports = eslint.config(
     extends: [eslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { project: "./tsconfig.json" } },
     rules: {
-      "@typescript-eslint/no-floating-promises": "error",
-      "@typescript-eslint/no-misused-promises": "error",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       "@typescript-eslint/consistent-type-imports": "error",
       eqeqeq: ["error", "always"],
