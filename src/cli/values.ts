@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { longestDatagram } from "../flow/framing.ts";
 
 /** Each parser turns text, as typed, into a value, or throws InvalidArgumentError saying what was expected. */
 
@@ -83,7 +84,7 @@ export function parseSize(text: string): number {
 
 /** A size that one datagram can have: 1 to 65507 bytes. */
 export function parseChunkSize(text: string): number {
-  return atMost(65507, text);
+  return atMost(longestDatagram, text);
 }
 
 /** A size of a socket's buffer: the system takes it as a C int. */

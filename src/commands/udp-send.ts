@@ -15,6 +15,7 @@ import {
 import { isMulticast, parsePlace } from "../cli/place.ts";
 import { parseHex, parsePositiveTime, wholeNumber } from "../cli/values.ts";
 import { usageError } from "../errors.ts";
+import { longestDatagram } from "../flow/framing.ts";
 import type { Context } from "./context.ts";
 
 interface Options extends FamilyOptions, SourceOption, UdpFlags, FramingFlags {
@@ -98,9 +99,9 @@ function payloadOf(message: string | undefined, options: Options): Buffer | unde
   if (message !== undefined && (options.lines || options.chunk !== undefined))
     throw usageError("a message is one datagram; --lines and --chunk cut stdin");
   const payload = message === undefined ? options.messageHex : Buffer.from(message);
-  if (payload !== undefined && payload.length > 65507)
+  if (payload !== undefined && payload.length > longestDatagram)
     throw usageError(
-      `the message has ${String(payload.length)} bytes; a datagram holds at most 65507 (EMSGSIZE)`,
+      `the message has ${String(payload.length)} bytes; a datagram holds at most ${String(longestDatagram)} (EMSGSIZE)`,
     );
   return payload;
 }

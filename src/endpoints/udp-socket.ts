@@ -12,9 +12,6 @@ import {
 import { type Emit, hostPort } from "../events.ts";
 import { cannotBind } from "./cannot-bind.ts";
 
-/** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
-export const longestDatagram = 65507;
-
 /** A group to be a member of, perhaps only for one sender, perhaps on one interface. */
 export interface Membership {
   readonly group: string;

@@ -1,6 +1,9 @@
 import { ExitCode, PortcatError } from "../errors.ts";
 import type { Chunk, Receiver, Source } from "./chunk.ts";
 
+/** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
+export const longestDatagram = 65507;
+
 /** How a stream of bytes is cut into datagrams. */
 export type Framing =
   /** All of it is one. */

@@ -10,7 +10,6 @@ import {
   bindUdp,
   checkUdpOptions,
   createUdpSocket,
-  longestDatagram,
   setUdpOptions,
   type UdpOptions,
   whyNotSent,
@@ -19,7 +18,7 @@ import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import { codeOf, ExitCode, PortcatError, usageError } from "../../errors.ts";
 import { hostPort, type SocketAddress } from "../../events.ts";
 import { DeferredSource } from "../../flow/deferred-source.ts";
-import { framed } from "../../flow/framing.ts";
+import { framed, longestDatagram } from "../../flow/framing.ts";
 import type { Context } from "../context.ts";
 import { exchange, framingOf, udpEndpoint, udpOptionsOf, type WatchingFlags } from "./datagrams.ts";
 import { announceBound, withoutReadyFile } from "./ready-file.ts";

@@ -12,7 +12,6 @@ import {
   bindUdp,
   checkUdpOptions,
   createUdpSocket,
-  longestDatagram,
   interfaceAddress,
   setUdpOptions,
   type UdpOptions,
@@ -23,7 +22,7 @@ import { ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort, type SocketAddress } from "../../events.ts";
 import { BytesSource } from "../../flow/bytes-source.ts";
 import type { Source } from "../../flow/chunk.ts";
-import { framed } from "../../flow/framing.ts";
+import { framed, longestDatagram } from "../../flow/framing.ts";
 import type { Outcome } from "../../flow/relay.ts";
 import type { Context } from "../context.ts";
 import { exchange, framingOf, udpEndpoint, udpOptionsOf, type WatchingFlags } from "./datagrams.ts";
