@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { fileWith } from "../helpers/payload.ts";
+import { fileWith } from "../helpers/content.ts";
 import { temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const size = 8 << 20;

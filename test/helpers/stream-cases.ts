@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "vitest";
-import { fileWith, newFile, type Payload, payload, sha256 } from "./payload.ts";
+import { fileWith, newFile, type Content, content, sha256 } from "./content.ts";
 import {
   type Place,
   start,
@@ -16,7 +16,7 @@ type Role = "listener" | "client";
 const roles: readonly Role[] = ["listener", "client"];
 
 const size = 64 << 20;
-const [ours, theirs] = [payload(size), payload(size)];
+const [ours, theirs] = [content(size), content(size)];
 
 /** Longer than portcat waits for a silent pipe once the peer has ended. */
 const aWhileMs = 500;
@@ -83,7 +83,7 @@ async function transfer(
   place: Place,
   sender: "portcat" | "the peer",
   medium: Medium,
-  { bytes }: Payload,
+  { bytes }: Content,
 ): Promise<Pair & { arrived: string }> {
   const file = medium === "regular file" ? newFile() : undefined;
   const sending: StartOptions = file ? { stdin: fileWith(bytes) } : {};
@@ -112,13 +112,13 @@ export function testStreams(transport: string, newPlace: () => Place): void {
       for (const medium of media) {
         testWith([program], `64 MiB from a ${medium} arrive whole at ${program}`, async () => {
           const pair = await transfer(role, peer, newPlace(), "portcat", medium, ours);
-          expect(pair.arrived).toBe(ours.sha256);
+          expect(pair.arrived).toBe(ours.hash);
           expectTotals(pair, { received: 0, sent: size });
         });
 
         testWith([program], `64 MiB from ${program}'s ${medium} arrive whole`, async () => {
           const pair = await transfer(role, peer, newPlace(), "the peer", medium, theirs);
-          expect(pair.arrived).toBe(theirs.sha256);
+          expect(pair.arrived).toBe(theirs.hash);
           expectTotals(pair, { received: size, sent: 0 });
         });
       }
@@ -171,8 +171,8 @@ export function testStreams(transport: string, newPlace: () => Place): void {
           peerOptions: { stdin: fileWith(theirs.bytes) },
         });
         const ended = await bothEnd(pair);
-        expect(sha256(ended.other.stdout)).toBe(ours.sha256);
-        expect(sha256(ended.tool.stdout)).toBe(theirs.sha256);
+        expect(sha256(ended.other.stdout)).toBe(ours.hash);
+        expect(sha256(ended.tool.stdout)).toBe(theirs.hash);
         expectTotals(pair, { received: size, sent: size });
       });
     }

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { activate, freeAddress } from "../helpers/activation.ts";
 import { connectedSocket, descriptorOf, listeningSocket } from "../helpers/descriptors.ts";
-import { fileWith, payload, sha256 as hash } from "../helpers/payload.ts";
+import { content, fileWith, sha256 as hashOf } from "../helpers/content.ts";
 import { hasIPv6, start, testWith } from "../helpers/peers.ts";
 import { connectPeer } from "../helpers/sockets.ts";
 import { testStreams } from "../helpers/stream-cases.ts";
@@ -106,7 +106,7 @@ describe("TCP descriptors of a plain parent", () => {
 
   test("a connected one is talked through", async () => {
     const { accepted, peer } = await connectedSocket({ port: 0, host: "127.0.0.1" });
-    const { bytes } = payload(1 << 20);
+    const { bytes } = content(1 << 20);
     const tool = new Tool(["tcp", "connect", "--fd", "3"], {
       descriptors: [descriptorOf(accepted)],
       stdin: fileWith(bytes),
@@ -149,7 +149,7 @@ describe("HTTP by hand", () => {
   test.each(["close", "keep-alive"])(
     "a request from a pipe with Connection: %s gets the whole response of an HTTP server",
     async (connection) => {
-      const { bytes, sha256 } = payload(1 << 20);
+      const { bytes, hash } = content(1 << 20);
       const server = createServer((request, response) => {
         const asked = `${request.method ?? ""} ${request.url ?? ""}`;
         response.writeHead(200, { "X-Asked": asked, "Content-Length": bytes.length }).end(bytes);
@@ -164,7 +164,7 @@ describe("HTTP by hand", () => {
       expect(stdout.subarray(0, bodyAt).toString()).toMatch(
         /^HTTP\/1\.1 200 OK\r\nX-Asked: GET \/all\r\n/,
       );
-      expect(hash(stdout.subarray(bodyAt))).toBe(sha256);
+      expect(hashOf(stdout.subarray(bodyAt))).toBe(hash);
       expect(code).toBe(0);
       expect(tool.all("closed")).toMatchObject([{ received: stdout.length, reason: "end" }]);
     },

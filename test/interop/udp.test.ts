@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { fileWith, payload } from "../helpers/payload.ts";
+import { content, fileWith } from "../helpers/content.ts";
 import { hasIPv6, portOf, start, testWith } from "../helpers/peers.ts";
 import { type Running, Tool } from "../helpers/tool.ts";
 
@@ -77,7 +77,7 @@ for (const { family, host, there } of families)
 
       for (const length of [1, longestSent])
         testWith([program], `${String(length)} bytes of ${program} are one datagram`, async () => {
-          const { bytes } = payload(length);
+          const { bytes } = content(length);
           const tool = new Tool(["udp", "bind", "--count", "1", "--no-stdin", host, "0"]);
           const port = await tool.port();
           const other = start(program, peer.send(host, port), { stdin: fileWith(bytes) });
@@ -93,7 +93,7 @@ for (const { family, host, there } of families)
 
       for (const length of [1, longestReceived])
         testWith([program], `${String(length)} bytes arrive whole at ${program}`, async () => {
-          const { bytes } = payload(length);
+          const { bytes } = content(length);
           const { other, port } = await listening(peer, host);
           const tool = new Tool(["udp", "send", host, String(port)], { stdin: fileWith(bytes) });
           expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.alloc(0) });

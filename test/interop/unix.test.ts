@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { activate } from "../helpers/activation.ts";
 import { connectedSocket, descriptorOf, listeningSocket } from "../helpers/descriptors.ts";
-import { fileWith } from "../helpers/payload.ts";
+import { fileWith } from "../helpers/content.ts";
 import { start, streamPeers, testWith } from "../helpers/peers.ts";
 import { connectPeer } from "../helpers/sockets.ts";
 import { bothEnd, join as joinPeers, testStreams } from "../helpers/stream-cases.ts";
