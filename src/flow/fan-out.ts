@@ -1,8 +1,9 @@
 import type { Chunk, Source } from "./chunk.ts";
 import { type Progress, Subscription, type SubscriptionLimits } from "./subscription.ts";
 
-/** How much of a chunk is copied into the queues at a time, so that a queue's bound is nearly exact. */
-const sliceSize = 64 * 1024;
+/** How much of a chunk is copied into the queues at a time: a queue's bound is exact but for the last slice. */
+const largestSlice = 64 * 1024;
+const smallestSlice = 4 * 1024;
 
 /**
  * One source for many subscribers: each gets every byte from when it came, at its own speed, within
@@ -92,7 +93,7 @@ export class FanOut {
       if (full) return;
       const chunk = this.#chunks[0];
       if (chunk === undefined) break;
-      const size = Math.min(sliceSize, this.#limits.queueBytes);
+      const size = Math.min(largestSlice, Math.max(smallestSlice, this.#limits.queueBytes));
       const slice = Buffer.from(chunk.bytes.subarray(this.#copied, this.#copied + size));
       this.#copied += slice.length;
       if (this.#copied >= chunk.bytes.length) {
