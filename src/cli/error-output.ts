@@ -15,6 +15,7 @@ const flushMs = 1000;
  * not keep us from serving signals. A stderr that is broken is not an error of ours.
  */
 export class ErrorOutput {
+  /** Undefined where only Node's stream can write without blocking. */
   readonly #fd = openWithoutBlocking();
   readonly #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -22,6 +23,7 @@ export class ErrorOutput {
   #retry: NodeJS.Timeout | undefined;
 
   write(text: string): void {
+    if (this.#fd === undefined) return this.#writeToStream(text);
     const bytes = Buffer.from(text);
     if (this.#waitingBytes + bytes.length > mostWaitingBytes) {
       this.#dropped++;
@@ -35,7 +37,22 @@ export class ErrorOutput {
   /** Waits until all is written, for a second at most. */
   async flush(): Promise<void> {
     const latest = performance.now() + flushMs;
-    while (this.#waiting.length > 0 && performance.now() < latest) await sleep(retryMs);
+    const waits = () =>
+      this.#waiting.length > 0 || (this.#fd === undefined && process.stderr.writableLength > 0);
+    while (waits() && performance.now() < latest) await sleep(retryMs);
+  }
+
+  #writeToStream(text: string): void {
+    if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", () => undefined);
+    if (process.stderr.writableLength > mostWaitingBytes) this.#dropped++;
+    else process.stderr.write(`${this.#droppedLines()}${text}`);
+  }
+
+  #droppedLines(): string {
+    const count = this.#dropped;
+    this.#dropped = 0;
+    if (count === 0) return "";
+    return `portcat: ${String(count)} lines were dropped here, stderr was not read\n`;
   }
 
   #writeWaiting(): void {
@@ -43,7 +60,7 @@ export class ErrorOutput {
     for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
       let count: number;
       try {
-        count = writeSync(this.#fd, bytes);
+        count = writeSync(this.#fd ?? descriptor, bytes);
       } catch (error) {
         if (codeOf(error) === "EAGAIN")
           this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
@@ -54,10 +71,7 @@ export class ErrorOutput {
       if (count === bytes.length) this.#waiting.shift();
       else this.#waiting[0] = bytes.subarray(count);
     }
-    if (this.#dropped === 0) return;
-    const text = `portcat: ${String(this.#dropped)} lines were dropped here, stderr was not read\n`;
-    this.#dropped = 0;
-    this.write(text);
+    if (this.#dropped > 0) this.write(this.#droppedLines());
   }
 
   #forget(): void {
@@ -67,12 +81,14 @@ export class ErrorOutput {
 }
 
 /** Our own non-blocking opening of the pipe or terminal that stderr is, where the system has such (Linux). */
-function openWithoutBlocking(): number {
+function openWithoutBlocking(): number | undefined {
   try {
-    if (!isatty(descriptor) && !fstatSync(descriptor).isFIFO()) return descriptor;
+    const stats = fstatSync(descriptor);
+    if (stats.isSocket()) return undefined;
+    if (!isatty(descriptor) && !stats.isFIFO()) return descriptor;
     const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
     return openSync(`/proc/self/fd/${String(descriptor)}`, flags);
   } catch {
-    return descriptor;
+    return isatty(descriptor) ? descriptor : undefined;
   }
 }

@@ -56,7 +56,6 @@ export async function listenOnDescriptor(
  * @throws PortcatError when it is not connected (exit code 7)
  */
 export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit: Emit): Connection {
-  checkConnected(fd);
   const reads = new SocketReads();
   let socket: Socket;
   try {
@@ -69,19 +68,26 @@ export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit:
       cause: error,
     });
   }
+  if (!hasPeer(socket, fd)) {
+    socket.destroy();
+    throw new PortcatError(
+      `cannot talk through ${inWords(fd)}: it is not connected (ENOTCONN); a listening socket goes to \`listen\``,
+      { exitCode: ExitCode.cannotBind, code: "ENOTCONN", address: inWords(fd) },
+    );
+  }
   reads.attach(socket);
   setSocketOptions(socket, sockets, emit);
   return connectionOf(socket, endsOf(socket, fd), reads);
 }
 
-/** An empty write tells a connected socket from any other, and sends nothing. */
-function checkConnected(fd: number): void {
+/** Whether it has, or had, a peer: a listening socket, or one that is only bound, has none. */
+function hasPeer(socket: Socket, fd: number): boolean {
+  if (socket.localAddress !== undefined) return socket.remoteAddress !== undefined;
   try {
+    // An empty write sends nothing on a UNIX stream, and tells whether it was ever connected.
     writeSync(fd, Buffer.alloc(0));
+    return true;
   } catch (error) {
-    throw new PortcatError(
-      `cannot talk through ${inWords(fd)}: it is not connected, or no longer (${codeOf(error)}); a listening socket goes to \`listen\``,
-      { exitCode: ExitCode.cannotBind, code: "ENOTCONN", address: inWords(fd), cause: error },
-    );
+    return codeOf(error) !== "ENOTCONN";
   }
 }

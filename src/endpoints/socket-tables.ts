@@ -10,12 +10,22 @@ import type { Ends } from "../events.ts";
  */
 export function unacknowledged(ends: Ends): number {
   if (ends.transport !== "tcp") return 0;
-  const local = portInHex(ends.local.port);
-  const remote = portInHex(ends.remote.port);
-  for (const [, localEnd, remoteEnd, , queues] of socketTable("tcp"))
-    if (localEnd?.endsWith(local) && remoteEnd?.endsWith(remote))
-      return parseInt(queues ?? "0", 16);
-  return 0;
+  const key = portInHex(ends.local.port) + portInHex(ends.remote.port);
+  return sendQueues().get(key) ?? 0;
+}
+
+/** How long one look at the table serves all connections. */
+const snapshotMs = 50;
+let snapshot = { at: -Infinity, queues: new Map<string, number>() };
+
+/** What the system holds for each TCP connection, by the ports of its two ends. */
+function sendQueues(): ReadonlyMap<string, number> {
+  if (performance.now() - snapshot.at < snapshotMs) return snapshot.queues;
+  const queues = new Map<string, number>();
+  for (const [, local = "", remote = "", , held = ""] of socketTable("tcp"))
+    queues.set(local.slice(-5) + remote.slice(-5), parseInt(held, 16));
+  snapshot = { at: performance.now(), queues };
+  return queues;
 }
 
 /**

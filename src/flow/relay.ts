@@ -94,14 +94,15 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
         moved = now;
         movedAt = performance.now();
         held = undefined;
-      } else if (held === undefined && idleMs >= rules.idleTimeoutMs / 2) {
-        held = peer.unacknowledged?.() ?? 0;
-      } else if (idleMs >= rules.idleTimeoutMs) {
+      } else if (idleMs >= rules.idleTimeoutMs / 4) {
         // A slow peer takes from the system before the system takes from us.
         const holds = peer.unacknowledged?.() ?? 0;
-        if (holds === held) return abort(idleFailure(peer, rules.idleTimeoutMs));
-        held = holds;
-        movedAt = performance.now() - rules.idleTimeoutMs / 2;
+        if (holds !== held) {
+          held = holds;
+          if (holds > 0) movedAt = performance.now();
+        }
+        if (performance.now() - movedAt >= rules.idleTimeoutMs)
+          abort(idleFailure(peer, rules.idleTimeoutMs));
       }
     }
 
