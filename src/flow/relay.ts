@@ -58,8 +58,8 @@ const acknowledgedMs = 20;
  * 4. `signal` aborts, or nothing moved for `idleTimeoutMs`: both end, and what was received is
  *    written, for a second at most.
  *
- * A peer that has not ended itself is left once its system has acknowledged what was sent, where
- * that can be known. It is closed at the end; the near side is left open. Never rejects.
+ * A peer that has not ended itself is left `lingerMs` after its system has acknowledged what was
+ * sent, where that can be known. It is closed at the end; the near side is left open. Never rejects.
  */
 export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<Outcome> {
   return new Promise((resolve) => {
@@ -75,6 +75,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let quietSince = 0;
     let flushing: NodeJS.Timeout | undefined;
     let acknowledging: NodeJS.Timeout | undefined;
+    let acknowledgedAt: number | undefined;
     // The peer says no more: its end, or its failure, has been read.
     let silent = false;
 
@@ -271,8 +272,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     let settled = false;
     function settle(): void {
       if (settled || sending !== "over" || receiving !== "over") return;
-      if (failure === undefined && !silent && (peer.unacknowledged?.() ?? 0) > 0) {
-        // A socket closed while its peer talks is reset, and what the system still holds is lost.
+      if (failure === undefined && !silent && !mayLeave()) {
         clearTimeout(acknowledging);
         acknowledging = setTimeout(settle, acknowledgedMs);
         return;
@@ -285,6 +285,17 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
       peer.source.stop();
       peer.close();
       resolve({ received, sent: peer.sink.delivered, failure, unwritten, local: localFailure });
+    }
+
+    /**
+     * A socket closed while its peer talks is reset, and what either system still holds may be lost.
+     * So all has to be acknowledged, and the peer has had the linger time to read it and end.
+     */
+    function mayLeave(): boolean {
+      if (peer.unacknowledged === undefined) return true;
+      const now = performance.now();
+      if (acknowledgedAt === undefined || peer.unacknowledged() > 0) acknowledgedAt = now;
+      return now - acknowledgedAt >= rules.lingerMs;
     }
 
     peer.sink.open(sendingOver, sendingFailed);

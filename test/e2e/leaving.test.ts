@@ -23,7 +23,7 @@ async function talkingSlowReader(): Promise<{ port: number; got: Promise<number>
     socket.on("data", (chunk: Buffer) => {
       count += chunk.length;
       socket.pause();
-      setTimeout(() => socket.resume(), 10);
+      setTimeout(() => socket.resume(), 2);
     });
     socket.on("end", over);
     socket.on("error", over);

@@ -2,14 +2,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./tool.ts";
 
-/** Loaded into the program: notes what it opens towards a network, name look-ups included. */
+/** Loaded into the program: notes what it opens towards a network, name look-ups included (a plain PIPEWRAP is stderr). */
 const notebook = `
 const { createHook } = require("node:async_hooks");
 const { writeFileSync } = require("node:fs");
 const opened = [];
 createHook({
   init: (_, type) => {
-    if (/^(TCP|UDP|PIPE|GETADDRINFO)/.test(type)) opened.push(type);
+    if (/^(TCP|UDP|PIPE(SERVER|CONNECT)|GETADDRINFO)/.test(type)) opened.push(type);
   },
 }).enable();
 process.on("exit", () => writeFileSync(process.env.OPENED, JSON.stringify(opened)));

@@ -164,7 +164,7 @@ describe("places", () => {
             // Refused with reason: it has no port, or no host before it.
             const [, host = "", port = ""] = /^(?:(.*):)?([^:]*)$/su.exec(word) ?? [];
             const hostIsFine =
-              host === "" || (host.startsWith("[") ? isIPv6(host.slice(1, -1)) : isIPv4(host));
+              host === "" || (/^\[.*\]$/su.test(host) ? isIPv6(host.slice(1, -1)) : isIPv4(host));
             const portIsFine = isDigits(port) && port.length <= 6 && Number(port) <= 65535;
             expect(hostIsFine && portIsFine).toBe(false);
             return;
