@@ -1,13 +1,14 @@
 import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
-import { isatty } from "node:tty";
 import { type Command, CommanderError } from "commander";
-import type { OutputOptions } from "./cli/options.ts";
+import type { OutputOptions } from "./cli/output-options.ts";
 import { ErrorOutput } from "./cli/error-output.ts";
 import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
+import type { Emit } from "./events.ts";
 import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
 import { createProgram } from "./program.ts";
+import { isTerminal } from "./terminal.ts";
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -17,19 +18,57 @@ const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  * @param argv - the arguments, without the program
  */
 export async function main(argv: readonly string[]): Promise<void> {
-  const run = new AbortController();
+  // Help and the version need neither the signals nor stderr.
+  let stderr: ErrorOutput | undefined;
+  let run: AbortController | undefined;
+  let emit: Emit | undefined;
+  let output = reporterOptions(guessedOutput(argv));
+  const makeReporter = () => {
+    const written = (stderr ??= new ErrorOutput());
+    return createReporter(output, (text) => written.write(text));
+  };
+  const begun = () => (run ??= new AbortController());
+  const context: Context = {
+    emit: (event) => emit?.(event),
+    get signal() {
+      return begun().signal;
+    },
+    abort: (reason) => begun().abort(reason),
+    datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams(),
+  };
+
+  let result = "";
+  const program = createProgram(context, (text) => (result += text));
+  program.hook("preAction", async (root, action) => {
+    output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
+    emit = await makeReporter();
+    endBySignals(begun(), emit);
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
+      if (!(error instanceof CommanderError)) throw error;
+      if (error.exitCode !== 0) throw misuse(error, program, argv);
+      const { print } = await import("./commands/run/print.ts");
+      await print(result);
+    });
+  } catch (error) {
+    const failure = error instanceof PortcatError ? error : bug(error);
+    // Where the options could not be read, an error is told as the command line seems to want it.
+    emit ??= await makeReporter();
+    if (failure.message !== "") emit(errorEvent(failure));
+    process.exitCode = failure.exitCode;
+    await stderr?.flush();
+    // What could be written has been; a reader that is stuck, or a name still being looked up,
+    // would hold up our end.
+    leaveNow(failure);
+  }
+  await stderr?.flush();
+}
+
+/** The first signal ends the run, which may still write what it has received; the second ends us at once. */
+function endBySignals(run: AbortController, emit: Emit): void {
   // Every connection listens to it.
   setMaxListeners(0, run.signal);
-  // Until the options are read, an error is told as the command line seems to want it.
-  const stderr = new ErrorOutput();
-  let output = reporterOptions(guessedOutput(argv));
-  let emit = createReporter(output, (text) => stderr.write(text));
-  const context: Context = {
-    emit: (event) => emit(event),
-    signal: run.signal,
-    abort: (reason) => run.abort(reason),
-    datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams,
-  };
   for (const name of endingSignals) {
     process.on(name, () => {
       const reason = interrupted(name, constants.signals[name]);
@@ -42,30 +81,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   // Node would open its debugger to every user of this machine.
   process.on("SIGUSR1", () => undefined);
-
-  let result = "";
-  const program = createProgram(context, (text) => (result += text));
-  program.hook("preAction", (root, action) => {
-    output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
-    emit = createReporter(output, (text) => stderr.write(text));
-  });
-  try {
-    await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
-      if (!(error instanceof CommanderError)) throw error;
-      if (error.exitCode !== 0) throw misuse(error, program, argv);
-      const { print } = await import("./commands/run/print.ts");
-      await print(result);
-    });
-  } catch (error) {
-    const failure = error instanceof PortcatError ? error : bug(error);
-    if (failure.message !== "") emit(errorEvent(failure));
-    process.exitCode = failure.exitCode;
-    await stderr.flush();
-    // What could be written has been; a reader that is stuck, or a name still being looked up,
-    // would hold up our end.
-    leaveNow(failure);
-  }
-  await stderr.flush();
 }
 
 /** Only what was typed: the other occurrence of the option, after the command, may say more. */
@@ -89,7 +104,7 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
     json: json ?? false,
     level: quiet ? "quiet" : verbose ? "verbose" : "normal",
     color: color ? undefined : false,
-    showDatagrams: isatty(1),
+    showDatagrams: () => isTerminal(1),
   };
 }
 

@@ -1,7 +1,6 @@
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
+import { isTerminal } from "../terminal.ts";
 
 const descriptor = 2;
 /** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
@@ -36,10 +35,10 @@ export class ErrorOutput {
 
   /** Waits until all is written, for a second at most. */
   async flush(): Promise<void> {
-    const latest = performance.now() + flushMs;
     const waits = () =>
       this.#waiting.length > 0 || (this.#fd === undefined && process.stderr.writableLength > 0);
-    while (waits() && performance.now() < latest) await sleep(retryMs);
+    for (let waitedMs = 0; waits() && waitedMs < flushMs; waitedMs += retryMs)
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
 
   #writeToStream(text: string): void {
@@ -85,10 +84,10 @@ function openWithoutBlocking(): number | undefined {
   try {
     const stats = fstatSync(descriptor);
     if (stats.isSocket()) return undefined;
-    if (!isatty(descriptor) && !stats.isFIFO()) return descriptor;
+    if (!isTerminal(descriptor) && !stats.isFIFO()) return descriptor;
     const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
     return openSync(`/proc/self/fd/${String(descriptor)}`, flags);
   } catch {
-    return isatty(descriptor) ? descriptor : undefined;
+    return isTerminal(descriptor) ? descriptor : undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { isIP } from "node:net";
+import { isIP } from "../ip.ts";
 
 /** Where to listen or to connect to, as typed. */
 export interface Place {

@@ -1,6 +1,5 @@
-import { isatty } from "node:tty";
-import { Chalk, type ChalkInstance } from "chalk";
 import { type Emit, type Event, type EventName, hostPort } from "../events.ts";
+import { isTerminal } from "../terminal.ts";
 
 export interface ReporterOptions {
   readonly json: boolean;
@@ -8,7 +7,7 @@ export interface ReporterOptions {
   /** Whether lines are coloured; undefined decides by the environment and the terminal. */
   readonly color: boolean | undefined;
   /** Whether each datagram deserves a line for people: somebody is watching them come. */
-  readonly showDatagrams: boolean;
+  readonly showDatagrams: () => boolean;
 }
 
 type Level = ReporterOptions["level"];
@@ -31,14 +30,37 @@ const lowestLevel: Record<EventName, Level> = {
 const rank: Record<Level, number> = { quiet: 0, normal: 1, verbose: 2 };
 
 /** Makes the one place where events become output: a line for people, an NDJSON object, or nothing. */
-export function createReporter(options: ReporterOptions, write: (text: string) => void): Emit {
-  const colors = new Chalk({ level: useColor(options.color) ? 1 : 0 });
+export async function createReporter(
+  options: ReporterOptions,
+  write: (text: string) => void,
+): Promise<Emit> {
+  const colors = !options.json && useColor(options.color) ? await loadColors() : plain;
   return (event) => {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
     if (options.json) return write(`${inJson(event)}\n`);
-    if (event.event === "datagram" && !options.showDatagrams && options.level !== "verbose") return;
+    if (event.event === "datagram" && !options.showDatagrams() && options.level !== "verbose")
+      return;
     write(inWords(event, colors, options.level === "verbose"));
   };
+}
+
+type Paint = (text: string) => string;
+type Colors = Record<"dim" | "green" | "yellow" | "red" | "cyan" | "magenta" | "reset", Paint>;
+
+const unpainted: Paint = (text) => text;
+const plain: Colors = {
+  dim: unpainted,
+  green: unpainted,
+  yellow: unpainted,
+  red: unpainted,
+  cyan: unpainted,
+  magenta: unpainted,
+  reset: unpainted,
+};
+
+async function loadColors(): Promise<Colors> {
+  const { Chalk } = await import("chalk");
+  return new Chalk({ level: 1 });
 }
 
 /** --no-color, then FORCE_COLOR, then NO_COLOR (no-color.org), then whether stderr is a terminal. */
@@ -47,14 +69,14 @@ function useColor(asked: boolean | undefined): boolean {
   const { FORCE_COLOR, NO_COLOR, TERM } = process.env;
   if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
   if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
-  return isatty(2) && TERM !== "dumb";
+  return isTerminal(2) && TERM !== "dumb";
 }
 
 function inJson({ event, ...fields }: Event): string {
   return JSON.stringify({ event, time: new Date().toISOString(), ...fields });
 }
 
-function inWords(event: Event, colors: ChalkInstance, verbose: boolean): string {
+function inWords(event: Event, colors: Colors, verbose: boolean): string {
   if (event.event === "data") return hexDump(event, colors);
   const [line, color] = lineOf(event, colors, verbose);
   return `${colors.dim("portcat:")} ${color(line)}\n`;
@@ -62,9 +84,9 @@ function inWords(event: Event, colors: ChalkInstance, verbose: boolean): string 
 
 function lineOf(
   event: Exclude<Event, { event: "data" }>,
-  colors: ChalkInstance,
+  colors: Colors,
   verbose: boolean,
-): [string, ChalkInstance] {
+): [string, Paint] {
   switch (event.event) {
     case "listening":
       return [`listening on ${boundInWords(event)}`, colors.green];
@@ -132,7 +154,7 @@ const bytesInWords = (bytes: number) => countInWords(bytes, "byte");
 const secondsInWords = (milliseconds: number) => `${String(Math.round(milliseconds) / 1000)} s`;
 
 /** Rows of sixteen bytes, as hexdump -C shows them, with an arrow for the direction. */
-function hexDump(event: Extract<Event, { event: "data" }>, colors: ChalkInstance): string {
+function hexDump(event: Extract<Event, { event: "data" }>, colors: Colors): string {
   const bytes = Buffer.from(event.hex, "hex");
   const sent = event.direction === "sent";
   const color = sent ? colors.cyan : colors.magenta;

@@ -1,15 +1,9 @@
-import { isIP } from "node:net";
 import { type Command, Option } from "commander";
-import {
-  excludes,
-  type FamilyOptions,
-  familyOf,
-  familyOptions,
-  outputOptions,
-  type OutputOptions,
-} from "../cli/options.ts";
+import { excludes, type FamilyOptions, familyOf, familyOptions } from "../cli/options.ts";
+import { outputOptions, type OutputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
 import { parseTime, wholeNumber } from "../cli/values.ts";
+import { isIP } from "../ip.ts";
 import type { Context } from "./context.ts";
 
 interface Options extends FamilyOptions, OutputOptions {
@@ -20,10 +14,8 @@ interface Options extends FamilyOptions, OutputOptions {
   hold?: number;
 }
 
-export function addAddress(program: Command, context: Context): void {
-  const command = program
-    .command("address")
-    .summary("print a free address")
+export function declareAddress(command: Command, context: Context): void {
+  command
     .description(
       "Bind, print the address that the system reports, and let go of it. Without a port the system chooses a free one; without a host it is on 127.0.0.1.",
     )

@@ -8,7 +8,6 @@ import {
   familyOptions,
   fdOption,
   needs,
-  outputOptions,
   socketOptions,
   type SocketOptionFlags,
   type SourceOption,
@@ -16,6 +15,7 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
 import type { Context } from "./context.ts";
 
@@ -23,10 +23,8 @@ type Options = StreamOptions & ConnectOptions & FamilyOptions & SourceOption & S
 
 const ofConnecting = ["--connect-timeout", "--retry", "--source", "--ipv4", "--ipv6"];
 
-export function addTcpConnect(tcp: Command, context: Context): void {
-  const command = tcp
-    .command("connect")
-    .summary("connect to a TCP port")
+export function declareTcpConnect(command: Command, context: Context): void {
+  command
     .description("Connect to a TCP port and join the connection to stdin and stdout.")
     .usage("[options] <host> <port>")
     .argument(

@@ -10,12 +10,12 @@ import {
   listenerOptions,
   localOption,
   needs,
-  outputOptions,
   socketOptions,
   type SocketOptionFlags,
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
 import type { Context } from "./context.ts";
 
@@ -24,10 +24,8 @@ type Options = StreamOptions &
   FamilyOptions &
   SocketOptionFlags & { local?: boolean };
 
-export function addTcpListen(tcp: Command, context: Context): void {
-  const command = tcp
-    .command("listen")
-    .summary("listen on a TCP port")
+export function declareTcpListen(command: Command, context: Context): void {
+  command
     .description("Accept a TCP connection and join it to stdin and stdout.")
     .usage("[options] [host] <port>")
     .argument(

@@ -8,12 +8,12 @@ import {
   hostOrLocal,
   joinOption,
   localOption,
-  outputOptions,
   readyFileOption,
   udpOptions,
   type UdpFlags,
   watchingOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace, type Place } from "../cli/place.ts";
 import { parsePositiveTime, wholeNumber } from "../cli/values.ts";
 import type { Context } from "./context.ts";
@@ -30,10 +30,8 @@ interface Options extends FamilyOptions, UdpFlags, FramingFlags {
   readyFile?: string;
 }
 
-export function addUdpBind(udp: Command, context: Context): void {
-  const command = udp
-    .command("bind")
-    .summary("receive datagrams on a UDP port")
+export function declareUdpBind(command: Command, context: Context): void {
+  command
     .description("Receive datagrams from anybody to stdout; stdin is sent to the latest sender.")
     .usage("[options] [host] <port>")
     .argument(

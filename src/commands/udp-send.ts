@@ -5,13 +5,13 @@ import {
   familyOptions,
   framingOptions,
   type FramingFlags,
-  outputOptions,
   type SourceOption,
   sourceOption,
   udpOptions,
   type UdpFlags,
   watchingOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { isMulticast, parsePlace } from "../cli/place.ts";
 import { parseHex, parsePositiveTime, wholeNumber } from "../cli/values.ts";
 import { usageError } from "../errors.ts";
@@ -27,10 +27,8 @@ interface Options extends FamilyOptions, SourceOption, UdpFlags, FramingFlags {
   raw?: boolean;
 }
 
-export function addUdpSend(udp: Command, context: Context): void {
-  const command = udp
-    .command("send")
-    .summary("send datagrams to a UDP port")
+export function declareUdpSend(command: Command, context: Context): void {
+  command
     .description(
       "Send a message, or stdin, as datagrams; with --wait or --replies show what comes back.",
     )

@@ -5,19 +5,17 @@ import {
   excludes,
   fdOption,
   needs,
-  outputOptions,
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { usageError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
 type Options = StreamOptions & ConnectOptions;
 
-export function addUnixConnect(unix: Command, context: Context): void {
-  const command = unix
-    .command("connect")
-    .summary("connect to a UNIX socket")
+export function declareUnixConnect(command: Command, context: Context): void {
+  command
     .description("Connect to a UNIX socket and join the connection to stdin and stdout.")
     .usage("[options] <path>")
     .argument("[path]", "the socket file; @name is in Linux's abstract namespace")

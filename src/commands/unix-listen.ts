@@ -7,19 +7,17 @@ import {
   listenerOptions,
   modeOption,
   needs,
-  outputOptions,
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { outputOptions } from "../cli/output-options.ts";
 import { usageError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
 type Options = StreamOptions & ListenerOptions & { mode?: number };
 
-export function addUnixListen(unix: Command, context: Context): void {
-  const command = unix
-    .command("listen")
-    .summary("listen on a UNIX socket")
+export function declareUnixListen(command: Command, context: Context): void {
+  command
     .description(
       "Accept a connection on a UNIX socket and join it to stdin and stdout. The socket file is removed at the end.",
     )

@@ -1,7 +1,6 @@
-import { lookup } from "node:dns";
-import { isIP } from "node:net";
 import { type PortcatError, systemError, usageError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
+import { isIP } from "../ip.ts";
 
 /** Which address families may be used: 0 is any. */
 export type Family = 0 | 4 | 6;
@@ -30,7 +29,7 @@ export async function resolveHost(
 ): Promise<ResolvedAddress[]> {
   const { host } = named;
   const numeric = isIP(host);
-  if (numeric === 4 || numeric === 6) return [{ address: host, family: numeric }];
+  if (numeric !== 0) return [{ address: host, family: numeric }];
   const found = await abortable(signal, lookUp(named));
   emit({ event: "resolved", name: host, addresses: found.map(({ address }) => address) });
   return found;
@@ -65,6 +64,8 @@ export async function resolveFrom(
 
 function lookUp(named: Named): Promise<ResolvedAddress[]> {
   return new Promise((resolve, reject) => {
+    // Loaded only for a name.
+    const { lookup } = process.getBuiltinModule("node:dns");
     lookup(named.host, { all: true, family: named.family }, (error, addresses) => {
       if (error) reject(unresolved(named, error));
       else resolve(addresses as ResolvedAddress[]);

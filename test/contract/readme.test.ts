@@ -1,11 +1,11 @@
 import type { Command, Option } from "commander";
 import { describe, expect, test } from "vitest";
 import { ExitCode } from "../../src/errors.ts";
-import { createProgram } from "../../src/program.ts";
+import { createWholeProgram } from "../../src/program.ts";
 import { eventFields } from "../helpers/event-schema.ts";
 import { codeSpans, fencedLines, spansOf, tablesUnder, tableUnder } from "../helpers/readme.ts";
 
-const program = createProgram(
+const program = await createWholeProgram(
   {
     emit: () => undefined,
     signal: new AbortController().signal,

@@ -6,16 +6,17 @@ beforeEach(() => {
   for (const name of ["FORCE_COLOR", "NO_COLOR"]) vi.stubEnv(name, undefined);
 });
 
-function report(event: Event, options: Partial<ReporterOptions> = {}): string {
+async function report(event: Event, options: Partial<ReporterOptions> = {}): Promise<string> {
   let written = "";
   const all = {
     json: false,
     level: "normal",
     color: false,
-    showDatagrams: true,
+    showDatagrams: () => true,
     ...options,
   } as const;
-  createReporter(all, (text) => (written += text))(event);
+  const emit = await createReporter(all, (text) => (written += text));
+  emit(event);
   return written;
 }
 
@@ -122,10 +123,10 @@ const cases: [string, Event, string, ReporterOptions["level"]][] = [
 const levels = ["quiet", "normal", "verbose"] as const;
 
 describe("for people", () => {
-  test.each(cases)("%s is one line, from its level on", (_, event, line, lowest) => {
+  test.each(cases)("%s is one line, from its level on", async (_, event, line, lowest) => {
     for (const level of levels) {
       const shown = levels.indexOf(level) >= levels.indexOf(lowest);
-      const text = report(event, { level });
+      const text = await report(event, { level });
       // A talkative line may go on where the short one ends.
       if (!shown) expect(text).toBe("");
       else if (level === "verbose") expect(text).toMatch(/^[^\n]+\n$/);
@@ -134,44 +135,44 @@ describe("for people", () => {
     }
   });
 
-  test("a connection has our own address too where more is asked for", () => {
+  test("a connection has our own address too where more is asked for", async () => {
     const event: Event = { event: "connected", id: 1, transport: "tcp", local, remote };
-    expect(report(event)).not.toContain("127.0.0.1");
-    expect(report(event, { level: "verbose" })).toContain("[::1]:40000 from 127.0.0.1:9000");
+    expect(await report(event)).not.toContain("127.0.0.1");
+    expect(await report(event, { level: "verbose" })).toContain("[::1]:40000 from 127.0.0.1:9000");
   });
 
-  test("a datagram is a line with time, sender and size where somebody watches, or asked for more", () => {
+  test("a datagram is a line with time, sender and size where somebody watches, or asked for more", async () => {
     const event: Event = { event: "datagram", from: remote, bytes: 1 };
     const line = /^portcat: \d\d:\d\d:\d\d\.\d{3} \[::1\]:40000: 1 byte\n$/;
-    expect(report(event)).toMatch(line);
-    expect(report(event, { showDatagrams: false })).toBe("");
-    expect(report(event, { showDatagrams: false, level: "verbose" })).toMatch(line);
-    expect(report(event, { level: "quiet" })).toBe("");
+    expect(await report(event)).toMatch(line);
+    expect(await report(event, { showDatagrams: () => false })).toBe("");
+    expect(await report(event, { showDatagrams: () => false, level: "verbose" })).toMatch(line);
+    expect(await report(event, { level: "quiet" })).toBe("");
   });
 
-  test("a hex dump has rows of sixteen bytes, as hexdump -C shows them, from its offset", () => {
+  test("a hex dump has rows of sixteen bytes, as hexdump -C shows them, from its offset", async () => {
     const hex = Buffer.from("GET / HTTP/1.1\r\n\0\xff", "latin1").toString("hex");
-    expect(report({ event: "data", id: 1, direction: "sent", offset: 0x1f0, hex })).toBe(
+    expect(await report({ event: "data", id: 1, direction: "sent", offset: 0x1f0, hex })).toBe(
       "> 000001f0  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n" +
         "> 00000200  00 ff                                             |..|\n",
     );
     const event: Event = { event: "data", id: 1, direction: "received", offset: 0, hex: "41" };
     const row = `< 00000000  41${" ".repeat(48)}|A|\n`;
-    for (const level of levels) expect(report(event, { level })).toBe(row);
-    expect(report({ ...event, hex: "" })).toBe("");
+    for (const level of levels) expect(await report(event, { level })).toBe(row);
+    expect(await report({ ...event, hex: "" })).toBe("");
   });
 
-  test("escape sequences in a dump reach no terminal", () => {
+  test("escape sequences in a dump reach no terminal", async () => {
     const hex = Buffer.from("\x1b[2J\x9b\x7f", "latin1").toString("hex");
-    const dump = report({ event: "data", id: 1, direction: "received", offset: 0, hex });
+    const dump = await report({ event: "data", id: 1, direction: "received", offset: 0, hex });
     expect(dump).toMatch(/\|\.\[2J\.\.\|\n$/);
     expect(dump).not.toContain("\x1b");
   });
 });
 
 describe("with --json", () => {
-  test.each(cases)("%s is one object with event, time and its fields", (_, event) => {
-    const text = report(event, { json: true, level: "verbose" });
+  test.each(cases)("%s is one object with event, time and its fields", async (_, event) => {
+    const text = await report(event, { json: true, level: "verbose" });
     expect(text).toMatch(/^[^\n]+\n$/);
     const { time, ...rest } = JSON.parse(text) as Event & { time: string };
     expect(rest).toEqual(event);
@@ -180,22 +181,24 @@ describe("with --json", () => {
     expect(Object.keys(JSON.parse(text) as object).slice(0, 2)).toEqual(["event", "time"]);
   });
 
-  test("every datagram is told, whoever watches", () => {
+  test("every datagram is told, whoever watches", async () => {
     const event: Event = { event: "datagram", from: local, bytes: 0 };
-    expect(JSON.parse(report(event, { json: true, showDatagrams: false }))).toMatchObject(event);
+    expect(
+      JSON.parse(await report(event, { json: true, showDatagrams: () => false })),
+    ).toMatchObject(event);
   });
 
-  test("--quiet and --verbose mean the same as for people", () => {
+  test("--quiet and --verbose mean the same as for people", async () => {
     for (const [, event, , lowest] of cases)
       for (const level of levels)
-        expect(report(event, { json: true, level }) !== "").toBe(
+        expect((await report(event, { json: true, level })) !== "").toBe(
           levels.indexOf(level) >= levels.indexOf(lowest),
         );
   });
 
-  test("no colours, even if they are forced", () => {
+  test("no colours, even if they are forced", async () => {
     vi.stubEnv("FORCE_COLOR", "1");
-    expect(report(error, { json: true, color: true })).not.toContain("\x1b");
+    expect(await report(error, { json: true, color: true })).not.toContain("\x1b");
   });
 });
 
@@ -212,15 +215,15 @@ describe("colours", () => {
     ["are off with FORCE_COLOR=0", undefined, { FORCE_COLOR: "0" }, false],
     ["are off with NO_COLOR", undefined, { NO_COLOR: "1" }, false],
     ["are on where they are asked for", true, { NO_COLOR: "1" }, true],
-  ])("%s", (_, color, environment, expected) => {
+  ])("%s", async (_, color, environment, expected) => {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-    expect(report(error, { color }).includes("\x1b[")).toBe(expected);
+    expect((await report(error, { color })).includes("\x1b[")).toBe(expected);
   });
 
-  test("change nothing but the colour of a line", () => {
+  test("change nothing but the colour of a line", async () => {
     for (const [, event, line] of cases) {
-      const colored = report(event, { color: true, level: "verbose" });
-      expect(colored.replaceAll(/\x1b\[\d+m/g, "")).toBe(report(event, { level: "verbose" }));
+      const colored = await report(event, { color: true, level: "verbose" });
+      expect(colored.replaceAll(/\x1b\[\d+m/g, "")).toBe(await report(event, { level: "verbose" }));
       expect(colored).toContain(line);
     }
   });

@@ -1,9 +1,6 @@
-import { createServer, type Server } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import net, { type AddressInfo } from "node:net";
 import { cannotBind } from "../../endpoints/cannot-bind.ts";
-import { listenUnix } from "../../endpoints/unix.ts";
 import { abortable, type Family, resolveHost } from "../../endpoints/resolve.ts";
-import { bindUdp, createUdpSocket } from "../../endpoints/udp-socket.ts";
 import { hostPort } from "../../events.ts";
 import type { Context } from "../context.ts";
 import { print } from "./print.ts";
@@ -37,7 +34,10 @@ export async function runAddress(
       held.push(await hold());
     }
     await print(held.map(({ address }) => `${inForm(address, output.form)}\n`).join(""));
-    if (output.holdMs !== undefined) await abortable(context.signal, sleep(output.holdMs));
+    if (output.holdMs !== undefined) {
+      const { setTimeout: sleep } = await import("node:timers/promises");
+      await abortable(context.signal, sleep(output.holdMs));
+    }
   } finally {
     for (const { release } of held) release();
   }
@@ -49,25 +49,78 @@ async function binder(wanted: Wanted, { signal, emit }: Context): Promise<() => 
   if (transport === "unix") return () => holdUnix(path, signal, emit);
   const [found] = await resolveHost(wanted, signal, emit);
   const { address, family } = found ?? { address: wanted.host, family: 4 };
-  return transport === "udp" ? () => holdUdp(address, family, port) : () => holdTcp(address, port);
+  return transport === "udp"
+    ? () => holdUdp(address, family, port)
+    : () => holdTcp(address, family, port);
 }
 
 async function holdUnix(path: string, signal: AbortSignal, emit: Context["emit"]): Promise<Held> {
+  const { listenUnix } = await import("../../endpoints/unix.ts");
   const target = { path, mode: undefined, backlog: 1 };
   const listener = await listenUnix(target, (connection) => connection.close(), signal, emit);
   return { address: { path }, release: () => listener.close() };
 }
 
 async function holdUdp(address: string, family: 4 | 6, port: number): Promise<Held> {
+  const { bindUdp, createUdpSocket } = await import("../../endpoints/udp-socket.ts");
   const options = { join: [], broadcast: false, reusePort: false };
   const socket = createUdpSocket(family, true, options);
   await bindUdp(socket, { address, port });
   return { address: socket.address(), release: () => socket.close() };
 }
 
-async function holdTcp(address: string, port: number): Promise<Held> {
-  const server = await new Promise<Server>((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
+/**
+ * Of a server, Node first loads the resolver and an expression for IPv6 addresses, some milliseconds.
+ * So the handle of one is made without it; where that fails, for whatever reason, the server says why.
+ */
+async function holdTcp(address: string, family: 4 | 6, port: number): Promise<Held> {
+  const handle = listeningHandle(address, family, port);
+  if (handle !== undefined) {
+    const bound: Partial<AddressInfo> = {};
+    handle.getsockname(bound);
+    if (isAddress(bound)) return { address: bound, release: () => handle.close() };
+    handle.close();
+  }
+  return holdServer(address, port);
+}
+
+/** A TCP handle of libuv, as node:net has it. */
+interface Handle {
+  onconnection?: (status: number, client?: { close(): void }) => void;
+  listen(backlog: number): number;
+  getsockname(address: object): number;
+  close(): void;
+}
+
+type CreateHandle = (
+  address: string,
+  port: number,
+  family: 4 | 6,
+  fd: number,
+  flags: number,
+) => Handle | number;
+
+/** UV_TCP_IPV6ONLY of libuv. */
+const ipv6Only = 1;
+
+/** Undocumented, so undefined where this Node does not have it; also where the system refuses. */
+function listeningHandle(address: string, family: 4 | 6, port: number): Handle | undefined {
+  const { _createServerHandle: create } = net as { _createServerHandle?: CreateHandle };
+  const handle = create?.(address, port, family, -1, family === 6 ? ipv6Only : 0);
+  if (typeof handle !== "object") return undefined;
+  handle.onconnection = (_, client) => client?.close();
+  if (handle.listen(1) === 0) return handle;
+  handle.close();
+  return undefined;
+}
+
+function isAddress(bound: Partial<AddressInfo>): bound is AddressInfo {
+  return bound.address !== undefined && bound.family !== undefined && bound.port !== undefined;
+}
+
+async function holdServer(address: string, port: number): Promise<Held> {
+  const server = await new Promise<net.Server>((resolve, reject) => {
+    const server = net.createServer((socket) => socket.destroy());
     const place = { doing: `cannot bind ${hostPort(address, port)}`, transport: "tcp" } as const;
     server.once("error", (error) => reject(cannotBind({ ...place, address, port }, error)));
     server.listen({ host: address, port, ipv6Only: true, backlog: 1 }, () => resolve(server));

@@ -1,6 +1,7 @@
 import type { Socket } from "node:dgram";
 import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
-import { stdinIsTerminal, stdoutIsTerminal } from "../../endpoints/stdio.ts";
+import { stdinIsTerminal } from "../../endpoints/stdin.ts";
+import { stdoutIsTerminal } from "../../endpoints/stdout.ts";
 import { droppedDatagrams } from "../../endpoints/socket-tables.ts";
 import type { UdpOptions } from "../../endpoints/udp-socket.ts";
 import type { UdpSink, UdpSource } from "../../endpoints/udp.ts";

@@ -1,4 +1,4 @@
-import { openStdout } from "../../endpoints/stdio.ts";
+import { openStdout } from "../../endpoints/stdout.ts";
 import { codeOf, ExitCode, readerLeft, systemError } from "../../errors.ts";
 
 /** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */

@@ -2,13 +2,8 @@ import type { SocketOptionFlags, StreamOptions } from "../../cli/options.ts";
 import type { Connection } from "../../endpoints/connection.ts";
 import { peerOf } from "../../endpoints/connection.ts";
 import type { SocketOptions } from "../../endpoints/socket-options.ts";
-import {
-  openStdin,
-  openStdout,
-  stdinIsNull,
-  stdoutIsTerminal,
-  stdoutSeemsClosed,
-} from "../../endpoints/stdio.ts";
+import { openStdin, stdinIsNull } from "../../endpoints/stdin.ts";
+import { openStdout, stdoutIsTerminal, stdoutSeemsClosed } from "../../endpoints/stdout.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
 import type { Local, Sink, Source, Stage } from "../../flow/chunk.ts";
 import { type Outcome, relay, type RelayRules } from "../../flow/relay.ts";

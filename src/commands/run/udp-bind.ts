@@ -4,7 +4,7 @@ import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
 import type { Place } from "../../cli/place.ts";
 import { plainAddress } from "../../endpoints/connection.ts";
 import { type Family, resolveHost } from "../../endpoints/resolve.ts";
-import { openStdin, stdinIsNull } from "../../endpoints/stdio.ts";
+import { openStdin, stdinIsNull } from "../../endpoints/stdin.ts";
 import { bindAddress } from "../../endpoints/tcp-listen.ts";
 import {
   bindUdp,

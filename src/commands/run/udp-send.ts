@@ -7,7 +7,7 @@ import {
   type ResolvedAddress,
   resolveFrom,
 } from "../../endpoints/resolve.ts";
-import { openStdin } from "../../endpoints/stdio.ts";
+import { openStdin } from "../../endpoints/stdin.ts";
 import {
   bindUdp,
   checkUdpOptions,

@@ -1,0 +1,29 @@
+import { fstatSync } from "node:fs";
+import type { Source } from "../flow/chunk.ts";
+import { FileSource } from "../flow/file-source.ts";
+import { StreamSource } from "../flow/stream-source.ts";
+import { isNullDevice, isTerminal } from "../terminal.ts";
+import { readDescriptor } from "./socket-reads.ts";
+
+const input = 0;
+
+/** stdin as a source; nothing is read before it is started. */
+export function openStdin(): Source {
+  if (stdinIsTerminal()) return streamSource("terminal");
+  const stats = fstatSync(input);
+  if (stats.isFile() || stats.isBlockDevice() || stats.isDirectory()) return new FileSource(input);
+  if (stats.isFIFO() || stats.isSocket()) return readDescriptor(input);
+  return streamSource("stream");
+}
+
+function streamSource(nature: "terminal" | "stream"): Source {
+  return new StreamSource(process.stdin, nature, () => process.stdin.destroy());
+}
+
+export const stdinIsTerminal = (): boolean => isTerminal(input);
+
+/**
+ * Whether stdin can hold nothing to send: /dev/null, which is also what Node puts in the place of a
+ * stdin that was closed.
+ */
+export const stdinIsNull = (): boolean => isNullDevice(fstatSync(input));

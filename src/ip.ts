@@ -1,0 +1,10 @@
+/**
+ * 4 or 6 for a numeric address of that version, as it is typed or resolved, else 0: net.isIP
+ * without the milliseconds in which Node compiles its expression for IPv6, or loads node:net, where
+ * the text cannot be such an address.
+ */
+export function isIP(text: string): 0 | 4 | 6 {
+  if (!text.includes(":") && !/^[\d.]+$/.test(text)) return 0;
+  if (!/[:.]/.test(text)) return 0;
+  return process.getBuiltinModule("node:net").isIP(text) as 0 | 4 | 6;
+}
