@@ -59,7 +59,7 @@ export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit:
   const reads = new SocketReads();
   let socket: Socket;
   try {
-    const options = { fd, allowHalfOpen: true, onread: reads.onread, pauseOnCreate: true };
+    const options = { fd, allowHalfOpen: true, ...reads.socketOptions, pauseOnCreate: true };
     socket = new Socket(options);
   } catch (error) {
     throw new PortcatError(`cannot use ${inWords(fd)}: ${(error as Error).message}`, {

@@ -3,6 +3,7 @@ import { causeInWords, codeOf } from "../errors.ts";
 import type { Bound, Emit, Ends } from "../events.ts";
 import { cannotBind, type Unbound } from "./cannot-bind.ts";
 import { type Connection, connectionOf, plainAddress } from "./connection.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import { adopt, SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
 
@@ -31,13 +32,13 @@ export function listen(
   onConnection: OnConnection,
   emit: Emit,
 ): Promise<Server> {
+  const buffers = new ReadBuffers();
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
     const ends = endsOf(accepted);
-    const reads = new SocketReads();
-    const adopted = adopt(accepted, reads);
-    const socket = adopted ?? accepted;
+    const reads = new SocketReads(buffers, "frugal");
+    const socket = adopt(accepted, reads);
     setSocketOptions(socket, sockets, emit);
-    onConnection(connectionOf(socket, ends, adopted && reads));
+    onConnection(connectionOf(socket, ends, reads));
   });
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {

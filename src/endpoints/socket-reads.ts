@@ -3,58 +3,74 @@ import { Socket } from "node:net";
 import { codeOf } from "../errors.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 import { prematureClose } from "../flow/stream-source.ts";
+import { ReadBuffers } from "./read-buffers.ts";
+import { plainPath } from "./plain-path.ts";
+import { descriptorOf, type OnRead, withReadBuffers } from "./socket-handle.ts";
 
-const bufferSize = 64 * 1024;
+/** Chunks that may be out at a time. */
 const mostLent = 3;
+/** What a connection that says little holds for its next read. */
+const smallBytes = 1024;
+/** A pipe holds 64 KiB: with a part of it read at a time, its writer goes on while we send. */
+const pipeBytes = 16 * 1024;
+const lastLookBytes = 64 * 1024;
+const nothing = Buffer.alloc(0);
+
+/** A frugal one of thousands of connections holds a small buffer, until a read has filled it. */
+type Appetite = "greedy" | "frugal";
 
 /**
  * The reading side of a socket, into a few reused buffers instead of a new one each time.
  *
  * `onread` goes into the socket's constructor, and the socket starts paused. Node asks for the next
  * buffer right after every read, even when told to pause, so one is always kept for it.
+ *
+ * Of a socket that was made without `onread`, Node's own chunks are handed out as Node reads them,
+ * past the stream's queue, which takes nothing once a write has failed.
  */
 export class SocketReads implements Source {
   readonly nature = "stream";
   lent = 0;
   /** The peer's end has been read. */
   ended = false;
-  readonly #free: Buffer[] = [];
-  #current: Buffer = Buffer.alloc(0);
+  readonly #buffers: ReadBuffers;
+  readonly #appetite: Appetite;
+  #small: Buffer | undefined;
+  #large = false;
+  #current: Buffer = nothing;
   #socket: Socket | undefined;
   #to: Receiver | undefined;
   #failed: (error: unknown) => void = () => undefined;
   #paused = false;
+  #mayBeReset = true;
 
-  readonly onread = {
-    buffer: (): Buffer => {
-      this.#current = this.#free.pop() ?? Buffer.allocUnsafeSlow(bufferSize);
+  /** @param buffers - may be shared with other connections */
+  constructor(buffers = new ReadBuffers(), appetite: Appetite = "greedy") {
+    this.#buffers = buffers;
+    this.#appetite = appetite;
+  }
+
+  readonly onread: OnRead = {
+    buffer: () => {
+      this.#current = this.#take();
       return this.#current;
     },
-    callback: (count: number): boolean => {
+    callback: (count) => {
       const buffer = this.#current;
-      if (this.#to === undefined) {
-        this.#free.push(buffer);
-        return false;
-      }
-      this.lent++;
-      this.#to.write({
-        bytes: count === buffer.length ? buffer : buffer.subarray(0, count),
-        release: () => {
-          this.lent--;
-          this.#free.push(buffer);
-          if (!this.#paused || this.#to === undefined) return;
-          this.#paused = false;
-          this.#socket?.resume();
-        },
-      });
-      this.#paused = this.lent >= mostLent;
-      return !this.#paused;
+      this.#large = count === buffer.length || (this.#large && count > smallBytes);
+      return this.#handOut(count === buffer.length ? buffer : buffer.subarray(0, count), buffer);
     },
   };
 
-  /** Takes the socket that was made with `onread`. From now on its failed writes do not end its reading. */
+  /** What a socket's constructor takes of it. */
+  get socketOptions(): { onread?: OnRead } {
+    return plainPath ? {} : { onread: this.onread };
+  }
+
+  /** Takes a socket that is paused. From now on its failed writes do not end its reading. */
   attach(socket: Socket, mayBeReset = true): void {
     this.#socket = socket;
+    this.#mayBeReset = mayBeReset;
     // A peer may refuse our bytes and still have told us why: when a write fails, Node would
     // destroy the socket and with it what has arrived. Reading goes on to its own end instead,
     // seen where Node announces it, since a stream that has had an error emits no "end".
@@ -65,15 +81,17 @@ export class SocketReads implements Source {
       return destroy(error);
     };
     const push = socket.push.bind(socket);
-    socket.push = (chunk: unknown) => {
-      if (chunk === null) this.#end(mayBeReset);
-      return push(chunk);
+    socket.push = (chunk: Buffer | null) => {
+      if (chunk !== null) return this.#handOut(chunk);
+      this.#end();
+      return push(null);
     };
     socket.on("close", () => this.#fail(prematureClose()));
     socket.on("error", () => undefined);
   }
 
-  start(to: Receiver, failed: (error: unknown) => void): void {
+  start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void {
+    if (chunkBytes !== undefined) this.#buffers.resize(chunkBytes);
     this.#to = to;
     this.#failed = failed;
     this.#socket?.resume();
@@ -84,11 +102,47 @@ export class SocketReads implements Source {
     this.#socket?.pause();
   }
 
-  #end(mayBeReset: boolean): void {
+  /** Whether there may be more at once. */
+  #handOut(bytes: Buffer, buffer?: Buffer): boolean {
+    const to = this.#to;
+    if (to === undefined) {
+      if (buffer !== undefined) this.#give(buffer);
+      return false;
+    }
+    this.lent++;
+    to.write({
+      bytes,
+      release: () => {
+        this.lent--;
+        if (buffer !== undefined) this.#give(buffer);
+        if (!this.#paused || this.#to === undefined) return;
+        this.#paused = false;
+        // Without buffers of ours the stream does not know that it was paused.
+        if (buffer === undefined) this.#socket?._read(0);
+        else this.#socket?.resume();
+      },
+    });
+    this.#paused = this.lent >= mostLent;
+    return !this.#paused;
+  }
+
+  #take(): Buffer {
+    if (this.#appetite === "greedy" || this.#large) return this.#buffers.take();
+    const small = this.#small ?? Buffer.allocUnsafe(smallBytes);
+    this.#small = undefined;
+    return small;
+  }
+
+  #give(buffer: Buffer): void {
+    if (buffer.length === smallBytes) this.#small = buffer;
+    else this.#buffers.give(buffer);
+  }
+
+  #end(): void {
     this.ended = true;
     const to = this.#to;
     if (to === undefined) return;
-    if (mayBeReset) {
+    if (this.#mayBeReset) {
       // Node may tell a reset that comes right behind data as an end: the system knows better.
       const { bytes, error } = behindEnd(this.#socket);
       for (const each of bytes) to.write({ bytes: each, release: () => undefined });
@@ -109,13 +163,12 @@ export class SocketReads implements Source {
 
 /** What is still to be read of a socket whose end Node has told, and the reset that is behind it, if one is. */
 export function behindEnd(socket: Socket | undefined): { bytes: Buffer[]; error?: unknown } {
-  const handle = (socket as unknown as { _handle?: Handle | null } | undefined)?._handle;
-  const fd = handle?.fd ?? -1;
+  const fd = socket && descriptorOf(socket);
   const bytes: Buffer[] = [];
-  if (fd < 0) return { bytes };
+  if (fd === undefined) return { bytes };
   try {
     for (;;) {
-      const buffer = Buffer.allocUnsafe(bufferSize);
+      const buffer = Buffer.allocUnsafe(lastLookBytes);
       const count = readSync(fd, buffer);
       if (count === 0) return { bytes };
       bytes.push(buffer.subarray(0, count));
@@ -125,26 +178,21 @@ export function behindEnd(socket: Socket | undefined): { bytes: Buffer[]; error?
   }
 }
 
-interface Handle {
-  fd?: number;
-  useUserBuffer?: unknown;
-  readStart?: unknown;
-  readStop?: unknown;
-}
-
 /**
  * Reads a descriptor that is a pipe or a socket. `stop` closes it.
  *
  * @throws Error when Node cannot poll the descriptor
  */
 export function readDescriptor(fd: number): Source {
-  const reads = new SocketReads();
+  const buffers = new ReadBuffers();
+  buffers.resize(pipeBytes);
+  const reads = new SocketReads(buffers);
   const options = {
     fd,
     readable: true,
     writable: false,
     pauseOnCreate: true,
-    onread: reads.onread,
+    ...reads.socketOptions,
   };
   const socket = new Socket(options);
   reads.attach(socket, false);
@@ -161,25 +209,9 @@ export function readDescriptor(fd: number): Source {
   };
 }
 
-/**
- * Makes a socket with reused read buffers of one that a server has accepted (paused on connect).
- *
- * `net.Server` has no `onread` option, so the handle moves to a new socket. `_handle` is not
- * documented: where it is not what it is known to be, undefined is returned and the socket is left
- * as it was, to be read the plain way.
- */
-export function adopt(accepted: Socket, reads: SocketReads): Socket | undefined {
-  const owner = accepted as unknown as { _handle: Handle | null };
-  const handle = owner._handle;
-  if (
-    typeof handle?.useUserBuffer !== "function" ||
-    typeof handle.readStart !== "function" ||
-    typeof handle.readStop !== "function"
-  )
-    return undefined;
-  owner._handle = null;
-  const options = { handle, allowHalfOpen: true, onread: reads.onread, pauseOnCreate: true };
-  const socket = new Socket(options as object);
+/** The socket to go on with of one that a server has accepted (paused on connect), attached to its reads. */
+export function adopt(accepted: Socket, reads: SocketReads): Socket {
+  const socket = (plainPath ? undefined : withReadBuffers(accepted, reads.onread)) ?? accepted;
   reads.attach(socket);
   return socket;
 }

@@ -1,8 +1,9 @@
 import { fstatSync } from "node:fs";
-import type { Source } from "../flow/chunk.ts";
+import type { Nature, Source } from "../flow/chunk.ts";
 import { FileSource } from "../flow/file-source.ts";
 import { StreamSource } from "../flow/stream-source.ts";
 import { isNullDevice, isTerminal } from "../terminal.ts";
+import { plainPath } from "./plain-path.ts";
 import { readDescriptor } from "./socket-reads.ts";
 
 const input = 0;
@@ -11,12 +12,14 @@ const input = 0;
 export function openStdin(): Source {
   if (stdinIsTerminal()) return streamSource("terminal");
   const stats = fstatSync(input);
+  // Of a directory Node's stdin would be an empty one.
+  if (plainPath && !stats.isDirectory()) return streamSource(stats.isFile() ? "file" : "stream");
   if (stats.isFile() || stats.isBlockDevice() || stats.isDirectory()) return new FileSource(input);
   if (stats.isFIFO() || stats.isSocket()) return readDescriptor(input);
   return streamSource("stream");
 }
 
-function streamSource(nature: "terminal" | "stream"): Source {
+function streamSource(nature: Nature): Source {
   return new StreamSource(process.stdin, nature, () => process.stdin.destroy());
 }
 

@@ -4,21 +4,26 @@ import { DescriptorSink, type WriteLater } from "../flow/descriptor-sink.ts";
 import type { Sink } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
 import { isNullDevice, isTerminal } from "../terminal.ts";
+import { plainPath } from "./plain-path.ts";
 
 const output = 1;
 
+/** A file takes large pieces best; half a pipe lets its reader go on while we fill the other half. */
+const fileBytes = 256 * 1024;
+const pipeBytes = 32 * 1024;
+
 /** stdout as a sink. Its end leaves stdout open. */
 export function openStdout(): Sink {
-  if (isTerminal(output)) return new StreamSink(process.stdout, "flush");
+  if (isTerminal(output) || plainPath) return plainSink();
   const stats = fstatSync(output);
+  if (stats.isFile()) return new DescriptorSink(output, fileBytes);
   if (!stats.isFIFO() && !stats.isSocket()) return new DescriptorSink(output);
   const own = reopen(output);
-  if (own === undefined) return new StreamSink(process.stdout, "flush");
-  return new DescriptorSink(own, writeLater(own));
+  return own === undefined ? plainSink() : new DescriptorSink(own, pipeBytes, writeLater(own));
 }
 
 /** node:net is loaded for a pipe that is full, not for one that takes everything. */
-function writeLater(pipe: number): WriteLater {
+export function writeLater(pipe: number): WriteLater {
   let socket: Socket | undefined;
   return (bytes, written) => {
     if (socket === undefined) {
@@ -29,6 +34,8 @@ function writeLater(pipe: number): WriteLater {
     socket.write(bytes, written);
   };
 }
+
+const plainSink = () => new StreamSink(process.stdout, "flush");
 
 /**
  * The same pipe under a descriptor of our own, or undefined where the system cannot (Linux can).

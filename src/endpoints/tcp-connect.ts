@@ -84,7 +84,7 @@ function firstToAnswer(
       const { address } = current;
       emit({ event: "trying", address, port: target.port });
       const reads = new SocketReads();
-      const socket = new Socket({ allowHalfOpen: true, onread: reads.onread });
+      const socket = new Socket({ allowHalfOpen: true, ...reads.socketOptions });
       socket.pause();
       open.add(socket);
       socket.once("error", (error) => {

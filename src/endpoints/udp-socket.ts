@@ -77,12 +77,27 @@ export function setUdpOptions(
     });
   if (loopback !== undefined)
     set("loopback", loopback, () => socket.setMulticastLoopback(loopback));
-  if (receiveBufferBytes !== undefined)
+  if (receiveBufferBytes === undefined) enlargeReceiveBuffer(socket);
+  else
     set("receive-buffer", receiveBufferBytes, () => socket.setRecvBufferSize(receiveBufferBytes));
   if (sendBufferBytes !== undefined)
     set("send-buffer", sendBufferBytes, () => socket.setSendBufferSize(sendBufferBytes));
   for (const membership of options.join)
     set("join", membership.group, () => join(socket, family, membership));
+}
+
+/**
+ * A flood has to wait somewhere while we write. As much as the system allows: Linux takes what it
+ * allows of any number (socket(7), rmem_max), others refuse a number that is too large.
+ */
+function enlargeReceiveBuffer(socket: Socket): void {
+  for (let bytes = 8 << 20; bytes > socket.getRecvBufferSize(); bytes /= 2) {
+    try {
+      return socket.setRecvBufferSize(bytes);
+    } catch {
+      // The next may do.
+    }
+  }
 }
 
 function join(socket: Socket, family: 4 | 6, { group, source, interface: name }: Membership): void {

@@ -201,7 +201,7 @@ export async function connectUnix(
 
 function connectOnce(path: string, name: string, signal: AbortSignal): Promise<Connection> {
   const reads = new SocketReads();
-  const socket = new Socket({ allowHalfOpen: true, onread: reads.onread });
+  const socket = new Socket({ allowHalfOpen: true, ...reads.socketOptions });
   socket.pause();
   const connecting = new Promise<Connection>((resolve, reject) => {
     socket.once("error", (error) => {

@@ -33,8 +33,12 @@ export interface Source {
   readonly nature: Nature;
   /** Chunks handed out and not yet released. */
   readonly lent: number;
-  /** Starts handing out chunks to `to`. Called once. Ends with `to.end()`, or `failed`, or neither after `stop`. */
-  start(to: Receiver, failed: (error: unknown) => void): void;
+  /**
+   * Starts handing out chunks to `to`. Called once. Ends with `to.end()`, or `failed`, or neither after `stop`.
+   *
+   * @param chunkBytes - how many bytes at a time are taken best, where that matters
+   */
+  start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void;
   /** Stops handing out chunks and lets go of what it reads from. Chunks that are lent stay valid. */
   stop(): void;
   /** As `stop`, once a chunk that was read in part has been handed out as it is. */
@@ -42,10 +46,12 @@ export interface Source {
 }
 
 export interface Sink extends Receiver {
-  /** Bytes of whole chunks that the system has taken so far. */
+  /** Bytes that the system is known to have taken so far. */
   readonly delivered: number;
-  /** The same, and what it has taken of the chunk under way: tells slow from stuck. */
+  /** The same, and what it has taken of the write under way: tells slow from stuck. */
   readonly taken: number;
+  /** How many bytes at a time it takes best, where that matters. */
+  readonly chunkBytes?: number | undefined;
   /**
    * Called once before the first chunk.
    *

@@ -1,7 +1,7 @@
 import { readSync } from "node:fs";
 import type { Receiver, Source } from "./chunk.ts";
 
-const bufferSize = 1 << 20;
+const defaultBytes = 4 << 20;
 const bufferCount = 2;
 
 /**
@@ -24,10 +24,10 @@ export class FileSource implements Source {
     this.#descriptor = descriptor;
   }
 
-  start(to: Receiver, failed: (error: unknown) => void): void {
+  start(to: Receiver, failed: (error: unknown) => void, chunkBytes = defaultBytes): void {
     this.#to = to;
     this.#failed = failed;
-    for (let i = 0; i < bufferCount; i++) this.#free.push(Buffer.allocUnsafeSlow(bufferSize));
+    for (let i = 0; i < bufferCount; i++) this.#free.push(Buffer.allocUnsafeSlow(chunkBytes));
     this.#schedule();
   }
 

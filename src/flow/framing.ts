@@ -4,6 +4,9 @@ import type { Chunk, Receiver, Source } from "./chunk.ts";
 /** The most payload one datagram holds over IPv4: 65535 less 20 of IP and 8 of UDP header (RFC 768). */
 export const longestDatagram = 65507;
 
+/** What is cut at a time: each frame of it may have to wait. */
+const chunkBytes = 64 * 1024;
+
 /** How a stream of bytes is cut into datagrams. */
 export type Framing =
   /** All of it is one. */
@@ -35,7 +38,7 @@ export function framed(source: Source, framing: Framing, longest: number): Sourc
         source.stop();
         failed(error);
       });
-      source.start(cutter, failed);
+      source.start(cutter, failed, chunkBytes);
     },
   };
 }

@@ -303,7 +303,7 @@ export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<
     if (settled) return;
     if (rules.signal.aborted) return aborted();
     rules.signal.addEventListener("abort", aborted);
-    peer.source.start(fromPeer, receivingFailed);
+    peer.source.start(fromPeer, receivingFailed, local.sink?.chunkBytes);
     if (local.source !== undefined && sending === "open")
       local.source.start(fromLocal, sourceFailed);
   });

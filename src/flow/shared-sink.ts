@@ -1,4 +1,4 @@
-import type { Chunk, Receiver, Sink } from "./chunk.ts";
+import type { Chunk, Sink } from "./chunk.ts";
 
 /**
  * Lets several connections write to one sink: each gets a sink of its own, whose end only waits for
@@ -40,12 +40,12 @@ class Member implements Sink {
   #over = false;
   #finished: () => void = () => undefined;
   #failed: (error: unknown) => void = () => undefined;
-  readonly #sink: Receiver;
+  readonly #sink: Sink;
   readonly #join: (failed: (error: unknown) => void) => void;
   readonly #leave: (failed: (error: unknown) => void) => void;
 
   constructor(
-    sink: Receiver,
+    sink: Sink,
     join: (failed: (error: unknown) => void) => void,
     leave: (failed: (error: unknown) => void) => void,
   ) {
@@ -56,6 +56,10 @@ class Member implements Sink {
 
   get taken(): number {
     return this.delivered;
+  }
+
+  get chunkBytes(): number | undefined {
+    return this.#sink.chunkBytes;
   }
 
   open(finished: () => void, failed: (error: unknown) => void): void {

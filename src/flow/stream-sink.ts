@@ -9,7 +9,8 @@ export class StreamSink implements Sink {
   readonly #atEnd: "end" | "flush";
   #finished: () => void = () => undefined;
   #failed: (error: unknown) => void = () => undefined;
-  #over = false;
+  /** Nothing more is written: the end has been passed on, or something has failed. */
+  protected over = false;
 
   /** @param atEnd - whether our end ends the stream (a socket), or only waits until all is written (stdout) */
   constructor(writable: Writable, atEnd: "end" | "flush" = "end") {
@@ -29,7 +30,7 @@ export class StreamSink implements Sink {
   }
 
   write(chunk: Chunk): void {
-    if (this.#over) {
+    if (this.over) {
       chunk.release();
       return;
     }
@@ -41,11 +42,11 @@ export class StreamSink implements Sink {
   }
 
   end(): void {
-    if (this.#over) return;
+    if (this.over) return;
     const done = (error?: Error | null) => {
       if (error) this.fail(error);
-      else if (!this.#over) {
-        this.#over = true;
+      else if (!this.over) {
+        this.over = true;
         this.#finished();
       }
     };
@@ -55,8 +56,8 @@ export class StreamSink implements Sink {
 
   /** From now on chunks are released without being written. */
   protected readonly fail = (error: unknown): void => {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.over) return;
+    this.over = true;
     this.#failed(error);
   };
 }

@@ -48,8 +48,10 @@ test("who holds on to chunks holds up the reading: two are out at the most", asy
   const source = new FileSource(fileWith(Buffer.alloc(4 * mebibyte, 7)));
   const chunks: Chunk[] = [];
   let ended = false;
-  source.start({ write: (chunk) => chunks.push(chunk), end: () => (ended = true) }, () =>
-    expect.unreachable(),
+  source.start(
+    { write: (chunk) => chunks.push(chunk), end: () => (ended = true) },
+    () => expect.unreachable(),
+    mebibyte,
   );
   await turns(20);
   expect([chunks.length, source.lent]).toEqual([2, 2]);

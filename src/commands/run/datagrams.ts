@@ -5,7 +5,9 @@ import { stdoutIsTerminal } from "../../endpoints/stdout.ts";
 import { droppedDatagrams } from "../../endpoints/socket-tables.ts";
 import type { UdpOptions } from "../../endpoints/udp-socket.ts";
 import type { UdpSink, UdpSource } from "../../endpoints/udp.ts";
+import { BatchedSink } from "../../flow/batched-sink.ts";
 import type { Source, Stage } from "../../flow/chunk.ts";
+import { DescriptorSink } from "../../flow/descriptor-sink.ts";
 import type { Framing } from "../../flow/framing.ts";
 import { type Outcome, relay } from "../../flow/relay.ts";
 import { announce } from "../../flow/stages/announce.ts";
@@ -51,7 +53,9 @@ export async function exchange(
   if (flags.hex) inbound.push(dump(1, "received", emit));
   if (stdoutIsTerminal() && !flags.raw) inbound.push(printable);
   const begun = performance.now();
-  const outcome = await relay({ source, sink: stdoutFor({}, context) }, peer, {
+  const stdout = stdoutFor({}, context);
+  const sink = stdout instanceof DescriptorSink ? new BatchedSink(stdout) : stdout;
+  const outcome = await relay({ source, sink }, peer, {
     halfClose: true,
     allowHalfOpen: false,
     lingerMs: 200,

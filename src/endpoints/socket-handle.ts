@@ -1,0 +1,70 @@
+import type { Socket as DatagramSocket } from "node:dgram";
+import { Socket } from "node:net";
+
+/** A libuv handle as Node has it. Undocumented: every member is looked at before it is used. */
+interface Handle {
+  readonly fd?: unknown;
+  readonly writeQueueSize?: unknown;
+  readonly useUserBuffer?: unknown;
+  readonly readStart?: unknown;
+  readonly readStop?: unknown;
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  return (socket as unknown as { _handle?: Handle | null })._handle ?? undefined;
+}
+
+/**
+ * The descriptor of a TCP or UNIX socket that is open, or undefined. Not that of a socket with
+ * something above it, such as TLS.
+ */
+export function descriptorOf(socket: Socket): number | undefined {
+  const handle = handleOf(socket);
+  const kind = handle?.constructor.name;
+  return kind === "TCP" || kind === "Pipe" ? validDescriptor(handle?.fd) : undefined;
+}
+
+/** The same of a UDP socket, whose handle is below a symbol. */
+export function descriptorOfDatagrams(socket: DatagramSocket): number | undefined {
+  const symbol = Object.getOwnPropertySymbols(socket).find(
+    ({ description }) => description === "state symbol",
+  );
+  const states = socket as unknown as Record<symbol, { handle?: Handle | null } | undefined>;
+  const handle = symbol && states[symbol]?.handle;
+  return handle?.constructor.name === "UDP" ? validDescriptor(handle.fd) : undefined;
+}
+
+function validDescriptor(fd: unknown): number | undefined {
+  return typeof fd === "number" && fd >= 0 ? fd : undefined;
+}
+
+/** Bytes written to the socket that the system has not taken yet. */
+export function queuedBytes(socket: Socket): number {
+  const queued = handleOf(socket)?.writeQueueSize;
+  return typeof queued === "number" ? queued : socket.writableLength;
+}
+
+/** What `net.Socket` takes to read into buffers of ours. */
+export interface OnRead {
+  readonly buffer: () => Buffer;
+  readonly callback: (count: number) => boolean;
+}
+
+/**
+ * Makes a socket with read buffers of ours of one that a server has accepted (paused on connect), or
+ * returns undefined and leaves it as it was.
+ *
+ * `net.Server` has no `onread` option, so the handle moves to a new socket.
+ */
+export function withReadBuffers(accepted: Socket, onread: OnRead): Socket | undefined {
+  const handle = handleOf(accepted);
+  if (
+    typeof handle?.useUserBuffer !== "function" ||
+    typeof handle.readStart !== "function" ||
+    typeof handle.readStop !== "function"
+  )
+    return undefined;
+  (accepted as unknown as { _handle: Handle | null })._handle = null;
+  const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
+  return new Socket(options as object);
+}

@@ -1,0 +1,92 @@
+import { writeSync } from "node:fs";
+import type { Socket } from "node:net";
+import { codeOf } from "../errors.ts";
+import type { Ends } from "../events.ts";
+import type { Chunk } from "../flow/chunk.ts";
+import { StreamSink } from "../flow/stream-sink.ts";
+import { plainPath } from "./plain-path.ts";
+import { descriptorOf, queuedBytes } from "./socket-handle.ts";
+import { behindEnd } from "./socket-reads.ts";
+
+const nothing = Buffer.alloc(0);
+/** How long the answer of a peer on another machine may take. */
+const answerMs = 200;
+
+/**
+ * The writing side of a socket. While the system takes everything, it is written to directly, which
+ * costs a fraction of a write through the stream; what does not fit goes through the stream.
+ */
+export class SocketSink extends StreamSink {
+  readonly #socket: Socket;
+  readonly #ends: Ends;
+  readonly #peerEnded: () => boolean;
+  #lastWrite = 0;
+  #direct = 0;
+
+  /** @param peerEnded - whether the peer's end has been read */
+  constructor(socket: Socket, ends: Ends, peerEnded: () => boolean) {
+    super(socket);
+    this.#peerEnded = peerEnded;
+    this.#socket = socket;
+    this.#ends = ends;
+  }
+
+  /** What Node holds for a slow peer is not taken yet. */
+  override get taken(): number {
+    return this.#direct + this.#socket.bytesWritten - queuedBytes(this.#socket);
+  }
+
+  override write(chunk: Chunk): void {
+    this.#lastWrite = performance.now();
+    const { bytes } = chunk;
+    const count = this.over ? 0 : this.#writeNow(bytes);
+    if (this.over || count === bytes.length) chunk.release();
+    else if (count === 0) super.write(chunk);
+    else super.write({ bytes: bytes.subarray(count), release: () => chunk.release() });
+  }
+
+  /** How many bytes the system has taken at once. */
+  #writeNow(bytes: Buffer): number {
+    const descriptor = plainPath ? undefined : descriptorOf(this.#socket);
+    if (descriptor === undefined || this.#socket.writableLength > 0) return 0;
+    let count = 0;
+    try {
+      count = writeSync(descriptor, bytes);
+    } catch (error) {
+      if (codeOf(error) !== "EAGAIN") this.fail(error);
+    }
+    this.#direct += count;
+    this.delivered += count;
+    return count;
+  }
+
+  /**
+   * A peer that has ended may have left for good: then what we sent is answered by a reset, which
+   * nobody would see, for there is nothing more to read or write. So the system is asked once more
+   * before our end; for a peer on another machine, after the time its answer may take.
+   */
+  override end(): void {
+    if (this.#lastWrite === 0 || !this.#peerEnded()) return super.end();
+    const ask = () => {
+      if (this.#ends.transport === "unix") this.#askByReading();
+      // An empty write fails on a connection that was reset.
+      else super.write({ bytes: nothing, release: () => undefined });
+      super.end();
+    };
+    const wait = this.#isLocal() ? 0 : this.#lastWrite + answerMs - performance.now();
+    if (wait > 0) setTimeout(ask, wait);
+    else ask();
+  }
+
+  /** A UNIX socket tells by a reset that its peer closed with bytes unread (unix(7)). */
+  #askByReading(): void {
+    const { error } = behindEnd(this.#socket);
+    if (error !== undefined) this.fail(error);
+  }
+
+  #isLocal(): boolean {
+    if (this.#ends.transport === "unix") return true;
+    const { local, remote } = this.#ends;
+    return local.address === remote.address || remote.address.startsWith("127.");
+  }
+}
