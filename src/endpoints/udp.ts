@@ -19,11 +19,14 @@ export class UdpSource implements Source {
   received = 0;
   /** Datagrams that had to be dropped because too many were waiting to be written. */
   dropped = 0;
-  readonly #socket: Socket;
-  readonly #count: number;
+  /** Undefined before the start, and once it has ended. */
+  protected to: Receiver | undefined;
+  protected readonly socket: Socket;
+  /** How many datagrams are wanted. */
+  protected readonly count: number;
   readonly #inWords: (error: unknown) => unknown;
+  #failed: (error: unknown) => void = () => undefined;
   #waitingBytes = 0;
-  #to: Receiver | undefined;
 
   /**
    * @param count - end after this many; Infinity for never
@@ -34,35 +37,44 @@ export class UdpSource implements Source {
     count: number,
     inWords: (error: unknown) => unknown = (error) => error,
   ) {
-    this.#socket = socket;
-    this.#count = count;
+    this.socket = socket;
+    this.count = count;
     this.#inWords = inWords;
   }
 
   start(to: Receiver, failed: (error: unknown) => void): void {
-    this.#to = to;
-    this.#socket.on("message", this.#take);
-    this.#socket.on("error", (error) => {
-      if (this.#to === undefined) return;
-      this.#to = undefined;
-      failed(this.#inWords(error));
-    });
+    this.to = to;
+    this.#failed = failed;
+    this.socket.on("message", this.#take);
+    this.socket.on("error", this.fail);
   }
 
   stop(): void {
-    this.#to = undefined;
-    this.#socket.off("message", this.#take);
+    this.to = undefined;
+    this.socket.off("message", this.#take);
   }
 
   /** Ends it from outside: the time to wait for answers is over. */
   end(): void {
-    const to = this.#to;
+    const to = this.to;
     this.stop();
     to?.end();
   }
 
-  readonly #take = (bytes: Buffer, { address, port }: RemoteInfo): void => {
-    if (this.#to === undefined) return;
+  protected readonly fail = (error: unknown): void => {
+    if (this.to === undefined) return;
+    this.stop();
+    this.#failed(this.#inWords(error));
+  };
+
+  readonly #take = (bytes: Buffer, from: RemoteInfo): void => {
+    if (this.to === undefined) return;
+    this.take(this.to, bytes, from);
+    if (this.received >= this.count) this.end();
+  };
+
+  /** Hands out a datagram that has arrived, or drops it. */
+  protected take(to: Receiver, bytes: Buffer, { address, port }: RemoteInfo): void {
     const cost = bytes.length + datagramCost;
     if (this.#waitingBytes + cost > mostWaitingBytes) {
       this.dropped++;
@@ -71,7 +83,7 @@ export class UdpSource implements Source {
     this.received++;
     this.lent++;
     this.#waitingBytes += cost;
-    this.#to.write({
+    to.write({
       bytes,
       from: { address: plainAddress(address), port },
       release: () => {
@@ -79,8 +91,7 @@ export class UdpSource implements Source {
         this.#waitingBytes -= cost;
       },
     });
-    if (this.received >= this.#count) this.end();
-  };
+  }
 }
 
 /** How a UDP socket of ours sends. */

@@ -14,6 +14,7 @@ import {
   type UdpOptions,
   whyNotSent,
 } from "../../endpoints/udp-socket.ts";
+import { UdpBatchSource } from "../../endpoints/udp-batches.ts";
 import { UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import { codeOf, ExitCode, PortcatError, usageError } from "../../errors.ts";
 import { hostPort, type SocketAddress } from "../../events.ts";
@@ -127,17 +128,22 @@ async function run(
   context: Context,
 ): Promise<void> {
   const bound = socket.address();
-  const source = new UdpSource(socket, flags.count ?? Infinity);
   const stdin = flags.stdin && !stdinIsNull() ? openStdin() : undefined;
   const local =
     stdin && new DeferredSource(framed(stdin, framingOf(flags, false), longestDatagram));
   if (peer !== undefined) local?.begin();
 
   let latest: SocketAddress | undefined;
-  socket.on("message", (_, { address, port }) => {
-    latest = { address, port };
-    local?.begin();
-  });
+  const answers = local !== undefined && peer === undefined;
+  if (answers)
+    socket.on("message", (_, { address, port }) => {
+      latest = { address, port };
+      local.begin();
+    });
+  // Where each datagram is shown, or its sender answered, it is read by itself.
+  const each = answers || flags.hex || context.datagramsShown();
+  const Source = each ? UdpSource : UdpBatchSource;
+  const source = new Source(socket, flags.count ?? Infinity);
   const sink = new UdpSink(socket, {
     destination: () => asSocketWants(peer ?? latest, family),
     refused: (error, to) => {

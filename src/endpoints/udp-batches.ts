@@ -1,0 +1,85 @@
+import { readSync } from "node:fs";
+import { codeOf } from "../errors.ts";
+import type { Receiver } from "../flow/chunk.ts";
+import { plainPath } from "./plain-path.ts";
+import { descriptorOfDatagrams } from "./socket-handle.ts";
+import { UdpSource } from "./udp.ts";
+
+const bufferBytes = 256 * 1024;
+/** What may wait for a slow stdout: 16 MiB. */
+const mostLent = 64;
+/** No datagram is longer: the field for its length has 16 bits (RFC 768). */
+const longestBytes = 65_536;
+
+/**
+ * Datagrams without their senders, and as many in one chunk as have arrived: for a flood that nobody
+ * watches. Node announces the first, for some microseconds each; the others are read here. While a
+ * chunk is out, the next is filled.
+ */
+export class UdpBatchSource extends UdpSource {
+  readonly #free: Buffer[] = [];
+  #descriptor: number | undefined;
+  #filling: Buffer | undefined;
+  #length = 0;
+
+  protected override take(to: Receiver, first: Buffer): void {
+    this.#filling ??= this.#free.pop() ?? (this.lent < mostLent ? newBuffer() : undefined);
+    const buffer = this.#filling;
+    if (buffer === undefined) {
+      this.dropped++;
+      return;
+    }
+    this.received++;
+    first.copy(buffer, this.#length);
+    this.#length += first.length;
+    const error = this.#readOn(buffer);
+    if (this.lent === 0 || !this.#hasRoom()) this.#handOut(to);
+    if (error !== undefined) this.fail(error);
+  }
+
+  /** What has been read is handed out first. */
+  override stop(): void {
+    if (this.to !== undefined) this.#handOut(this.to);
+    super.stop();
+  }
+
+  #handOut(to: Receiver): void {
+    const buffer = this.#filling;
+    if (buffer === undefined || this.#length === 0) return;
+    const bytes = buffer.subarray(0, this.#length);
+    this.#filling = undefined;
+    this.#length = 0;
+    this.lent++;
+    to.write({
+      bytes,
+      release: () => {
+        this.lent--;
+        this.#free.push(buffer);
+        if (this.lent === 0 && this.to !== undefined) this.#handOut(this.to);
+      },
+    });
+  }
+
+  #hasRoom(): boolean {
+    return this.#length + longestBytes <= bufferBytes;
+  }
+
+  /** Reads what else is there, up to an error. The system tells by EAGAIN that it was all. */
+  #readOn(buffer: Buffer): unknown {
+    this.#descriptor ??= plainPath ? undefined : descriptorOfDatagrams(this.socket);
+    if (this.#descriptor === undefined) return undefined;
+    try {
+      while (this.received < this.count && this.#hasRoom()) {
+        this.#length += readSync(this.#descriptor, buffer, this.#length, longestBytes, null);
+        this.received++;
+      }
+    } catch (error) {
+      if (codeOf(error) !== "EAGAIN") return error;
+    }
+    return undefined;
+  }
+}
+
+function newBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(bufferBytes);
+}
