@@ -62,251 +62,334 @@ const acknowledgedMs = 20;
  * sent, where that can be known. It is closed at the end; the near side is left open. Never rejects.
  */
 export function relay(local: Local, peer: Endpoint, rules: RelayRules): Promise<Outcome> {
-  return new Promise((resolve) => {
-    let received = 0;
-    let failure: PortcatError | undefined;
-    let localFailure = false;
-    let unwritten = 0;
-    let localEnded = local.source === undefined;
-    let peerEnded = false;
-    let sending: "open" | "ending" | "over" = "open";
-    let receiving: "open" | "ending" | "over" = "open";
-    let lingering: NodeJS.Timeout | undefined;
-    let quietSince = 0;
-    let flushing: NodeJS.Timeout | undefined;
-    let acknowledging: NodeJS.Timeout | undefined;
-    let acknowledgedAt: number | undefined;
-    // The peer says no more: its end, or its failure, has been read.
-    let silent = false;
+  return new Promise((resolve) => new Relay(local, peer, rules, resolve).start());
+}
 
-    const oneWay = local.sink === undefined;
-    const inward = throughStages(rules.inbound, local.sink ?? discard(receivingOver));
-    const outward = throughStages(rules.outbound, peer.sink);
+type Direction = "open" | "ending" | "over";
 
-    const idle =
-      rules.idleTimeoutMs > 0 ? setInterval(checkIdle, rules.idleTimeoutMs / 8) : undefined;
-    let moved = 0;
-    let movedAt = performance.now();
-    let held: number | undefined;
-    function checkIdle(): void {
-      const now = received + peer.sink.taken + (local.sink?.taken ?? 0);
-      const idleMs = performance.now() - movedAt;
-      if (now !== moved) {
-        moved = now;
-        movedAt = performance.now();
-        held = undefined;
-      } else if (idleMs >= rules.idleTimeoutMs / 4) {
-        // A slow peer takes from the system before the system takes from us.
-        const holds = peer.unacknowledged?.() ?? 0;
-        if (holds !== held) {
-          held = holds;
-          if (holds > 0) movedAt = performance.now();
-        }
-        if (performance.now() - movedAt >= rules.idleTimeoutMs)
-          abort(idleFailure(peer, rules.idleTimeoutMs));
+/** One conversation. A class, for a method costs an idle client of thousands nothing, and a closure does. */
+class Relay {
+  readonly #local: Local;
+  readonly #peer: Endpoint;
+  readonly #rules: RelayRules;
+  readonly #resolve: (outcome: Outcome) => void;
+  readonly #inward: Receiver;
+  readonly #outward: Receiver;
+
+  #received = 0;
+  #failure: PortcatError | undefined;
+  #localFailure = false;
+  #unwritten = 0;
+  #localEnded: boolean;
+  #peerEnded = false;
+  /** The peer says no more: its end, or its failure, has been read. */
+  #silent = false;
+  #sending: Direction = "open";
+  #receiving: Direction = "open";
+  #settled = false;
+
+  #lingering: NodeJS.Timeout | undefined;
+  #quietSince = 0;
+  #flushing: NodeJS.Timeout | undefined;
+  #acknowledging: NodeJS.Timeout | undefined;
+  #acknowledgedAt: number | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #moved = 0;
+  #movedAt = 0;
+  #held: number | undefined;
+
+  constructor(
+    local: Local,
+    peer: Endpoint,
+    rules: RelayRules,
+    resolve: (outcome: Outcome) => void,
+  ) {
+    this.#local = local;
+    this.#peer = peer;
+    this.#rules = rules;
+    this.#resolve = resolve;
+    this.#localEnded = local.source === undefined;
+    this.#inward = throughStages(rules.inbound, local.sink ?? discard(this.#receivingOver));
+    this.#outward = throughStages(rules.outbound, peer.sink);
+  }
+
+  start(): void {
+    const { source, sink } = this.#local;
+    const { signal, idleTimeoutMs } = this.#rules;
+    if (idleTimeoutMs > 0) {
+      this.#movedAt = performance.now();
+      this.#idle = setInterval(() => this.#checkIdle(), idleTimeoutMs / 8);
+    }
+    this.#peer.sink.open(this.#sendingOver, this.#sendingFailed);
+    sink?.open(this.#receivingOver, this.#localFailed);
+    if (this.#settled) return;
+    if (signal.aborted) return this.#aborted();
+    signal.addEventListener("abort", this.#aborted);
+    this.#peer.source.start(new FromPeer(this), this.#receivingFailed, sink?.chunkBytes);
+    if (source !== undefined && this.#sending === "open")
+      source.start(new FromLocal(this), this.#sourceFailed);
+  }
+
+  takeFromLocal(chunk: Chunk): void {
+    this.#quietSince = performance.now();
+    this.#outward.write(chunk);
+  }
+
+  localHasEnded(): void {
+    this.#localEnded = true;
+    if (this.#rules.halfClose || this.#peerEnded) this.#endSending();
+  }
+
+  takeFromPeer(chunk: Chunk): void {
+    const wanted = (this.#rules.receiveBytes ?? Infinity) - this.#received;
+    // Beyond what was asked for: still read, for a peer that talks to a closed socket is reset.
+    if (wanted === 0) return chunk.release();
+    if (chunk.bytes.length < wanted) {
+      this.#received += chunk.bytes.length;
+      this.#inward.write(chunk);
+      return;
+    }
+    this.#received += wanted;
+    this.#inward.write(firstBytes(chunk, wanted));
+    this.#peerHasEnded();
+  }
+
+  peerIsSilent(): void {
+    const { receiveBytes } = this.#rules;
+    this.#silent = true;
+    if (receiveBytes !== undefined && this.#received < receiveBytes)
+      this.#fail(tooFew(this.#peer, this.#received, receiveBytes));
+    if (this.#peerEnded) this.#settle();
+    else this.#peerHasEnded();
+  }
+
+  #checkIdle(): void {
+    const { idleTimeoutMs } = this.#rules;
+    const now = this.#received + this.#peer.sink.taken + (this.#local.sink?.taken ?? 0);
+    const idleMs = performance.now() - this.#movedAt;
+    if (now !== this.#moved) {
+      this.#moved = now;
+      this.#movedAt = performance.now();
+      this.#held = undefined;
+    } else if (idleMs >= idleTimeoutMs / 4) {
+      // A slow peer takes from the system before the system takes from us.
+      const holds = this.#peer.unacknowledged?.() ?? 0;
+      if (holds !== this.#held) {
+        this.#held = holds;
+        if (holds > 0) this.#movedAt = performance.now();
       }
+      if (performance.now() - this.#movedAt >= idleTimeoutMs)
+        this.#abort(idleFailure(this.#peer, idleTimeoutMs));
     }
+  }
 
-    const soFar = () =>
-      `after ${String(received)} bytes received and ${String(peer.sink.delivered)} sent`;
-    const broken = (doing: string, error: unknown) =>
-      systemError(`cannot ${doing} ${peer.name} ${soFar()}`, error, {
-        exitCode: ExitCode.broken,
-        ...peer.at,
-      });
+  #soFar(): string {
+    return `after ${String(this.#received)} bytes received and ${String(this.#peer.sink.delivered)} sent`;
+  }
 
-    const fromLocal: Receiver = {
-      write(chunk) {
-        quietSince = performance.now();
-        outward.write(chunk);
-      },
-      end() {
-        localEnded = true;
-        if (rules.halfClose || peerEnded) endSending();
-      },
-    };
-    const fromPeer: Receiver = {
-      write(chunk) {
-        const wanted = (rules.receiveBytes ?? Infinity) - received;
-        // Beyond what was asked for: still read, for a peer that talks to a closed socket is reset.
-        if (wanted === 0) return chunk.release();
-        if (chunk.bytes.length < wanted) {
-          received += chunk.bytes.length;
-          inward.write(chunk);
-          return;
-        }
-        received += wanted;
-        inward.write(firstBytes(chunk, wanted));
-        peerHasEnded();
-      },
-      end() {
-        silent = true;
-        if (rules.receiveBytes !== undefined && received < rules.receiveBytes)
-          fail(tooFew(peer, received, rules.receiveBytes));
-        if (peerEnded) settle();
-        else peerHasEnded();
-      },
-    };
+  #broken(doing: string, error: unknown): PortcatError {
+    return systemError(`cannot ${doing} ${this.#peer.name} ${this.#soFar()}`, error, {
+      exitCode: ExitCode.broken,
+      ...this.#peer.at,
+    });
+  }
 
-    function endSending(): void {
-      if (sending !== "open") return;
-      sending = "ending";
-      clearInterval(lingering);
-      outward.end();
+  #endSending(): void {
+    if (this.#sending !== "open") return;
+    this.#sending = "ending";
+    clearInterval(this.#lingering);
+    this.#outward.end();
+  }
+
+  #endReceiving(): void {
+    if (this.#receiving !== "open") return;
+    this.#receiving = "ending";
+    this.#inward.end();
+  }
+
+  #peerHasEnded(): void {
+    const { source, sink } = this.#local;
+    const { allowHalfOpen } = this.#rules;
+    this.#peerEnded = true;
+    this.#endReceiving();
+    if (this.#sending !== "open") return;
+    const nature = source?.nature;
+    if (this.#localEnded || (nature === "terminal" && !allowHalfOpen)) this.#leave();
+    else if (nature === "stream" && !allowHalfOpen && sink !== undefined)
+      this.#awaitSilence(source);
+  }
+
+  #leave(): void {
+    const { source } = this.#local;
+    if (source?.leave) source.leave();
+    else source?.stop();
+    this.#endSending();
+  }
+
+  /** Leaves a source once it was read, nothing of it was on its way, and nothing came, for long enough. */
+  #awaitSilence(source: Source | undefined): void {
+    const { lingerMs } = this.#rules;
+    const tickMs = Math.max(1, lingerMs / 8);
+    this.#quietSince = performance.now();
+    this.#lingering = setInterval(() => {
+      if ((source?.lent ?? 0) > 0) this.#quietSince = performance.now();
+      else if (performance.now() - this.#quietSince >= lingerMs + tickMs)
+        this.#leaveIfStillSilent();
+    }, tickMs);
+  }
+
+  /** After a turn of the event loop: if the process was held up, what came meanwhile is read first. */
+  #leaveIfStillSilent(): void {
+    const since = this.#quietSince;
+    setImmediate(() => {
+      if (this.#sending === "open" && this.#quietSince === since) this.#leave();
+    });
+  }
+
+  #fail(error: PortcatError): void {
+    this.#failure ??= error;
+  }
+
+  readonly #sendingOver = (): void => {
+    if (this.#sending === "over") return;
+    this.#sending = "over";
+    clearInterval(this.#lingering);
+    if (this.#local.sink === undefined) this.#receivingOver();
+    this.#settle();
+  };
+
+  readonly #receivingOver = (): void => {
+    if (this.#receiving === "over") return;
+    this.#receiving = "over";
+    this.#settle();
+  };
+
+  readonly #sendingFailed = (error: unknown): void => {
+    this.#fail(this.#broken("send to", error));
+    this.#local.source?.stop();
+    this.#sendingOver();
+  };
+
+  readonly #receivingFailed = (error: unknown): void => {
+    this.#silent = true;
+    this.#fail(this.#broken("receive from", error));
+    this.#local.source?.stop();
+    this.#peerEnded = true;
+    this.#endReceiving();
+    this.#sendingOver();
+  };
+
+  readonly #sourceFailed = (error: unknown): void => {
+    // A foreseen failure is about this peer: the source has given it up, and nobody else.
+    if (error instanceof PortcatError) {
+      this.#fail(new PortcatError(error.message, { ...error, ...this.#peer.at }));
+    } else {
+      this.#fail(systemError("cannot read stdin", error));
+      this.#localFailure = true;
     }
+    this.#peer.source.stop();
+    this.#endReceiving();
+    this.#sendingOver();
+  };
 
-    function endReceiving(): void {
-      if (receiving !== "open") return;
-      receiving = "ending";
-      inward.end();
+  readonly #localFailed = (error: unknown): void => {
+    this.#fail(cannotWrite(this.#local, error, this.#received));
+    this.#localFailure = true;
+    this.#local.source?.stop();
+    this.#peer.source.stop();
+    this.#receiving = "over";
+    this.#sendingOver();
+    this.#settle();
+  };
+
+  #abort(why: PortcatError): void {
+    const reason = new PortcatError(`${why.message} ${this.#soFar()}`, {
+      ...why,
+      ...this.#peer.at,
+    });
+    this.#fail(reason);
+    clearInterval(this.#idle);
+    this.#local.source?.stop();
+    this.#peer.source.stop();
+    this.#endReceiving();
+    if (this.#receiving !== "over") {
+      this.#flushing = setTimeout(() => {
+        const delivered = this.#local.sink?.delivered ?? this.#received;
+        this.#unwritten = Math.max(0, this.#received - delivered);
+        this.#failure = withUnwritten(this.#failure ?? reason, this.#unwritten);
+        this.#receivingOver();
+      }, flushOnAbortMs);
     }
+    this.#sendingOver();
+  }
 
-    function peerHasEnded(): void {
-      peerEnded = true;
-      endReceiving();
-      if (sending !== "open") return;
-      const nature = local.source?.nature;
-      if (localEnded || (nature === "terminal" && !rules.allowHalfOpen)) leave();
-      else if (nature === "stream" && !rules.allowHalfOpen && !oneWay) awaitSilence(local.source);
+  readonly #aborted = (): void => this.#abort(this.#rules.signal.reason as PortcatError);
+
+  #settle(): void {
+    if (this.#settled || this.#sending !== "over" || this.#receiving !== "over") return;
+    clearTimeout(this.#acknowledging);
+    if (this.#failure === undefined && !this.#silent && !this.#mayLeave()) {
+      this.#acknowledging = setTimeout(() => this.#settle(), acknowledgedMs);
+      return;
     }
+    this.#settled = true;
+    clearInterval(this.#idle);
+    clearTimeout(this.#flushing);
+    this.#rules.signal.removeEventListener("abort", this.#aborted);
+    this.#peer.source.stop();
+    this.#peer.close();
+    this.#resolve({
+      received: this.#received,
+      sent: this.#peer.sink.delivered,
+      failure: this.#failure,
+      unwritten: this.#unwritten,
+      local: this.#localFailure,
+    });
+  }
 
-    function leave(): void {
-      if (local.source?.leave) local.source.leave();
-      else local.source?.stop();
-      endSending();
-    }
+  /**
+   * A socket closed while its peer talks is reset, and what either system still holds may be lost.
+   * So all has to be acknowledged, and the peer has had the linger time to read it and end.
+   */
+  #mayLeave(): boolean {
+    if (this.#peer.unacknowledged === undefined) return true;
+    const now = performance.now();
+    if (this.#acknowledgedAt === undefined || this.#peer.unacknowledged() > 0)
+      this.#acknowledgedAt = now;
+    return now - this.#acknowledgedAt >= this.#rules.lingerMs;
+  }
+}
 
-    /** Leaves a source once it was read, nothing of it was on its way, and nothing came, for long enough. */
-    function awaitSilence(source: Source | undefined): void {
-      const tickMs = Math.max(1, rules.lingerMs / 8);
-      quietSince = performance.now();
-      lingering = setInterval(() => {
-        if ((source?.lent ?? 0) > 0) quietSince = performance.now();
-        else if (performance.now() - quietSince >= rules.lingerMs + tickMs) leaveIfStillSilent();
-      }, tickMs);
-    }
+class FromLocal implements Receiver {
+  readonly #relay: Relay;
 
-    /** After a turn of the event loop: if the process was held up, what came meanwhile is read first. */
-    function leaveIfStillSilent(): void {
-      const since = quietSince;
-      setImmediate(() => {
-        if (sending === "open" && quietSince === since) leave();
-      });
-    }
+  constructor(relay: Relay) {
+    this.#relay = relay;
+  }
 
-    function fail(error: PortcatError): void {
-      failure ??= error;
-    }
+  write(chunk: Chunk): void {
+    this.#relay.takeFromLocal(chunk);
+  }
 
-    function sendingOver(): void {
-      if (sending === "over") return;
-      sending = "over";
-      clearInterval(lingering);
-      if (oneWay) receivingOver();
-      settle();
-    }
+  end(): void {
+    this.#relay.localHasEnded();
+  }
+}
 
-    function receivingOver(): void {
-      if (receiving === "over") return;
-      receiving = "over";
-      settle();
-    }
+class FromPeer implements Receiver {
+  readonly #relay: Relay;
 
-    function sendingFailed(error: unknown): void {
-      fail(broken("send to", error));
-      local.source?.stop();
-      sendingOver();
-    }
+  constructor(relay: Relay) {
+    this.#relay = relay;
+  }
 
-    function receivingFailed(error: unknown): void {
-      silent = true;
-      fail(broken("receive from", error));
-      local.source?.stop();
-      peerEnded = true;
-      endReceiving();
-      sendingOver();
-    }
+  write(chunk: Chunk): void {
+    this.#relay.takeFromPeer(chunk);
+  }
 
-    function sourceFailed(error: unknown): void {
-      // A foreseen failure is about this peer: the source has given it up, and nobody else.
-      if (error instanceof PortcatError) {
-        fail(new PortcatError(error.message, { ...error, ...peer.at }));
-      } else {
-        fail(systemError("cannot read stdin", error));
-        localFailure = true;
-      }
-      peer.source.stop();
-      endReceiving();
-      sendingOver();
-    }
-
-    function localFailed(error: PortcatError): void {
-      fail(error);
-      localFailure = true;
-      local.source?.stop();
-      peer.source.stop();
-      receiving = "over";
-      sendingOver();
-      settle();
-    }
-
-    function abort(why: PortcatError): void {
-      const reason = new PortcatError(`${why.message} ${soFar()}`, { ...why, ...peer.at });
-      fail(reason);
-      clearInterval(idle);
-      local.source?.stop();
-      peer.source.stop();
-      endReceiving();
-      if (receiving !== "over") {
-        flushing = setTimeout(() => {
-          unwritten = Math.max(0, received - (local.sink?.delivered ?? received));
-          failure = withUnwritten(failure ?? reason, unwritten);
-          receivingOver();
-        }, flushOnAbortMs);
-      }
-      sendingOver();
-    }
-
-    const aborted = () => abort(rules.signal.reason as PortcatError);
-
-    let settled = false;
-    function settle(): void {
-      if (settled || sending !== "over" || receiving !== "over") return;
-      if (failure === undefined && !silent && !mayLeave()) {
-        clearTimeout(acknowledging);
-        acknowledging = setTimeout(settle, acknowledgedMs);
-        return;
-      }
-      settled = true;
-      clearTimeout(acknowledging);
-      clearInterval(idle);
-      clearTimeout(flushing);
-      rules.signal.removeEventListener("abort", aborted);
-      peer.source.stop();
-      peer.close();
-      resolve({ received, sent: peer.sink.delivered, failure, unwritten, local: localFailure });
-    }
-
-    /**
-     * A socket closed while its peer talks is reset, and what either system still holds may be lost.
-     * So all has to be acknowledged, and the peer has had the linger time to read it and end.
-     */
-    function mayLeave(): boolean {
-      if (peer.unacknowledged === undefined) return true;
-      const now = performance.now();
-      if (acknowledgedAt === undefined || peer.unacknowledged() > 0) acknowledgedAt = now;
-      return now - acknowledgedAt >= rules.lingerMs;
-    }
-
-    peer.sink.open(sendingOver, sendingFailed);
-    local.sink?.open(receivingOver, (error) => localFailed(cannotWrite(local, error, received)));
-    if (settled) return;
-    if (rules.signal.aborted) return aborted();
-    rules.signal.addEventListener("abort", aborted);
-    peer.source.start(fromPeer, receivingFailed, local.sink?.chunkBytes);
-    if (local.source !== undefined && sending === "open")
-      local.source.start(fromLocal, sourceFailed);
-  });
+  end(): void {
+    this.#relay.peerIsSilent();
+  }
 }
 
 function discard(finished: () => void): Receiver {
