@@ -195,7 +195,7 @@ export function listenerOptions(command: Command): void {
     .addOption(
       new Option("--backlog <n>", "connections the system holds until we take them")
         .argParser(wholeNumber(1, 65535))
-        .default(511),
+        .default(4096),
     )
     .addOption(
       new Option("--queue <size>", "with -k: bytes that may wait for one slow client")

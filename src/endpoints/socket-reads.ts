@@ -9,8 +9,8 @@ import { descriptorOf, type OnRead, withReadBuffers } from "./socket-handle.ts";
 
 /** Chunks that may be out at a time. */
 const mostLent = 3;
-/** What a connection that says little holds for its next read. */
-const smallBytes = 1024;
+/** What a connection that says little holds for its next read. No two of it are a usual message. */
+const smallBytes = 640;
 /** A pipe holds 64 KiB: with a part of it read at a time, its writer goes on while we send. */
 const pipeBytes = 16 * 1024;
 const lastLookBytes = 64 * 1024;
@@ -36,6 +36,7 @@ export class SocketReads implements Source {
   readonly #buffers: ReadBuffers;
   readonly #appetite: Appetite;
   #small: Buffer | undefined;
+  #filled = false;
   #large = false;
   #current: Buffer = nothing;
   #socket: Socket | undefined;
@@ -57,7 +58,7 @@ export class SocketReads implements Source {
     },
     callback: (count) => {
       const buffer = this.#current;
-      this.#large = count === buffer.length || (this.#large && count > smallBytes);
+      this.#sized(count, buffer.length);
       return this.#handOut(count === buffer.length ? buffer : buffer.subarray(0, count), buffer);
     },
   };
@@ -124,6 +125,12 @@ export class SocketReads implements Source {
     });
     this.#paused = this.lent >= mostLent;
     return !this.#paused;
+  }
+
+  /** Two reads in a row that filled their buffers are a stream; one may have been a message. */
+  #sized(count: number, size: number): void {
+    this.#large = (this.#large && count > smallBytes) || (this.#filled && count === size);
+    this.#filled = count === size;
   }
 
   #take(): Buffer {
