@@ -1,14 +1,15 @@
-import { writeSync } from "node:fs";
 import type { Socket } from "node:net";
-import { codeOf } from "../errors.ts";
 import type { Ends } from "../events.ts";
 import type { Chunk } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
+import { tryWrite } from "../flow/try-write.ts";
 import { plainPath } from "./plain-path.ts";
 import { descriptorOf, queuedBytes } from "./socket-handle.ts";
 import { behindEnd } from "./socket-reads.ts";
 
 const nothing = Buffer.alloc(0);
+/** In place of the descriptor of a socket that has none that we can write to. */
+const none = -1;
 /** How long the answer of a peer on another machine may take. */
 const answerMs = 200;
 
@@ -20,6 +21,9 @@ export class SocketSink extends StreamSink {
   readonly #socket: Socket;
   readonly #ends: Ends;
   readonly #peerEnded: () => boolean;
+  readonly #isLocal: boolean;
+  #descriptor: number | undefined;
+  /** When, where that matters; 0 before the first. */
   #lastWrite = 0;
   #direct = 0;
 
@@ -29,6 +33,7 @@ export class SocketSink extends StreamSink {
     this.#peerEnded = peerEnded;
     this.#socket = socket;
     this.#ends = ends;
+    this.#isLocal = isLocal(ends);
   }
 
   /** What Node holds for a slow peer is not taken yet. */
@@ -37,7 +42,7 @@ export class SocketSink extends StreamSink {
   }
 
   override write(chunk: Chunk): void {
-    this.#lastWrite = performance.now();
+    this.#lastWrite = this.#isLocal ? 1 : performance.now();
     const { bytes } = chunk;
     const count = this.over ? 0 : this.#writeNow(bytes);
     if (this.over || count === bytes.length) chunk.release();
@@ -47,13 +52,15 @@ export class SocketSink extends StreamSink {
 
   /** How many bytes the system has taken at once. */
   #writeNow(bytes: Buffer): number {
-    const descriptor = plainPath ? undefined : descriptorOf(this.#socket);
-    if (descriptor === undefined || this.#socket.writableLength > 0) return 0;
+    const descriptor = (this.#descriptor ??= plainPath
+      ? none
+      : (descriptorOf(this.#socket) ?? none));
+    if (descriptor === none || this.#socket.destroyed || this.#socket.writableLength > 0) return 0;
     let count = 0;
     try {
-      count = writeSync(descriptor, bytes);
+      count = tryWrite(descriptor, bytes) ?? 0;
     } catch (error) {
-      if (codeOf(error) !== "EAGAIN") this.fail(error);
+      this.fail(error);
     }
     this.#direct += count;
     this.delivered += count;
@@ -73,7 +80,7 @@ export class SocketSink extends StreamSink {
       else super.write({ bytes: nothing, release: () => undefined });
       super.end();
     };
-    const wait = this.#isLocal() ? 0 : this.#lastWrite + answerMs - performance.now();
+    const wait = this.#isLocal ? 0 : this.#lastWrite + answerMs - performance.now();
     if (wait > 0) setTimeout(ask, wait);
     else ask();
   }
@@ -83,10 +90,9 @@ export class SocketSink extends StreamSink {
     const { error } = behindEnd(this.#socket);
     if (error !== undefined) this.fail(error);
   }
+}
 
-  #isLocal(): boolean {
-    if (this.#ends.transport === "unix") return true;
-    const { local, remote } = this.#ends;
-    return local.address === remote.address || remote.address.startsWith("127.");
-  }
+function isLocal(ends: Ends): boolean {
+  if (ends.transport === "unix") return true;
+  return ends.local.address === ends.remote.address || ends.remote.address.startsWith("127.");
 }

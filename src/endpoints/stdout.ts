@@ -8,9 +8,9 @@ import { plainPath } from "./plain-path.ts";
 
 const output = 1;
 
-/** A file takes large pieces best; half a pipe lets its reader go on while we fill the other half. */
+/** A file takes large pieces best, a pipe as much as it holds. */
 const fileBytes = 256 * 1024;
-const pipeBytes = 32 * 1024;
+const pipeBytes = 64 * 1024;
 
 /** stdout as a sink. Its end leaves stdout open. */
 export function openStdout(): Sink {

@@ -1,8 +1,8 @@
 import type { RemoteInfo, Socket } from "node:dgram";
-import { writeSync } from "node:fs";
-import { codeOf, type PortcatError } from "../errors.ts";
+import type { PortcatError } from "../errors.ts";
 import type { SocketAddress } from "../events.ts";
 import type { Chunk, Receiver, Sink, Source } from "../flow/chunk.ts";
+import { tryWrite } from "../flow/try-write.ts";
 import { plainAddress } from "./connection.ts";
 import { plainPath } from "./plain-path.ts";
 import { descriptorOfDatagrams } from "./socket-handle.ts";
@@ -178,10 +178,9 @@ export class UdpSink implements Sink {
     if (this.#descriptor === none) return false;
     let error: Error | null = null;
     try {
-      writeSync(this.#descriptor, chunk.bytes);
+      // Where the system's queue is full, Node waits for room.
+      if (tryWrite(this.#descriptor, chunk.bytes) === undefined) return false;
     } catch (why) {
-      // The system's queue is full: Node waits for room.
-      if (codeOf(why) === "EAGAIN") return false;
       error = why as Error;
     }
     this.#sent(chunk, undefined, error);

@@ -1,10 +1,11 @@
-import { writeSync, writevSync } from "node:fs";
-import { codeOf } from "../errors.ts";
 import type { Chunk, Sink } from "./chunk.ts";
+import { tryWrite } from "./try-write.ts";
 
 const retryMs = 5;
 /** How many chunks are written with one call; IOV_MAX is 1024 (writev(2)). */
 const mostAtOnce = 512;
+/** How many turns of the event loop a full pipe is looked at again before we wait for it. */
+const mostTries = 3;
 const nothing = Buffer.alloc(0);
 
 /** Writes bytes to the descriptor when it takes them, and then calls back. */
@@ -23,6 +24,7 @@ export class DescriptorSink implements Sink {
   readonly #waiting: Chunk[] = [];
   #written = 0;
   #blocked = false;
+  #tries = 0;
   #ending = false;
   #over = false;
   #finished: () => void = () => undefined;
@@ -76,36 +78,27 @@ export class DescriptorSink implements Sink {
 
   #writeAll(): void {
     while (this.#waiting.length > 0) {
-      let full: boolean;
+      const next = this.#next();
+      let count: number | undefined;
       try {
-        full = this.#waiting.length === 1 ? this.#writeOne() : this.#writeSeveral();
+        count = tryWrite(this.#descriptor, next);
       } catch (error) {
-        if (codeOf(error) === "EAGAIN") this.#wait();
-        else this.#fail(error);
+        this.#fail(error);
         return;
       }
-      // A pipe that took a part is full: asking again would only throw.
-      if (full && this.#writeLater !== undefined) return this.#wait();
+      if (count === undefined) return this.#wait();
+      this.#took(count);
+      // A pipe that took a part is full: asking again at once would be in vain.
+      if (this.#written > 0 && this.#writeLater !== undefined) return this.#wait();
     }
     this.#finishIfDone();
   }
 
-  /** Whether the system took less than there was. */
-  #writeOne(): boolean {
-    const { bytes } = this.#waiting[0] ?? { bytes: nothing };
-    const left = bytes.length - this.#written;
-    const count = writeSync(this.#descriptor, bytes, this.#written, left);
-    this.#took(count);
-    return count < left;
-  }
-
-  #writeSeveral(): boolean {
-    const batch = this.#waiting.slice(0, mostAtOnce).map(({ bytes }) => bytes);
-    if (this.#written > 0) batch[0] = (batch[0] ?? nothing).subarray(this.#written);
-    const left = batch.reduce((sum, { length }) => sum + length, 0);
-    const count = writevSync(this.#descriptor, batch);
-    this.#took(count);
-    return count < left;
+  /** What is to be written next: the rest of a chunk, or several chunks at once. */
+  #next(): Buffer | Buffer[] {
+    const first = (this.#waiting[0]?.bytes ?? nothing).subarray(this.#written);
+    if (this.#waiting.length === 1) return first;
+    return [first, ...this.#waiting.slice(1, mostAtOnce).map(({ bytes }) => bytes)];
   }
 
   /** Goes on where we were once there is room. */
@@ -117,6 +110,8 @@ export class DescriptorSink implements Sink {
     };
     // A descriptor that another process made non-blocking.
     if (this.#writeLater === undefined) return void setTimeout(goOn, retryMs);
+    // A reader that is at work needs less time than it takes to be told of room.
+    if (this.#tries++ < mostTries) return void setImmediate(goOn);
     const rest = (this.#waiting[0]?.bytes ?? nothing).subarray(this.#written);
     this.#writeLater(rest, (error) => {
       if (this.#over) return;
@@ -128,6 +123,7 @@ export class DescriptorSink implements Sink {
 
   /** Counts what the system has taken, and lets go of the chunks that it has taken whole. */
   #took(count: number): void {
+    this.#tries = 0;
     this.delivered += count;
     let taken = this.#written + count;
     let whole = 0;

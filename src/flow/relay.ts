@@ -131,7 +131,7 @@ class Relay {
   }
 
   takeFromLocal(chunk: Chunk): void {
-    this.#quietSince = performance.now();
+    if (this.#lingering !== undefined) this.#quietSince = performance.now();
     this.#outward.write(chunk);
   }
 
