@@ -4,7 +4,7 @@ const eslint = require("typescript-eslint");
 module.exports = eslint.config(
   { ignores: ["dist/", "node_modules/"] },
   {
-    files: ["src/**/*.ts", "test/**/*.ts"],
+    files: ["src/**/*.ts", "test/**/*.ts", "bench/**/*.ts"],
     extends: [eslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { project: "./tsconfig.json" } },
     rules: {

@@ -1,0 +1,65 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+/** What was asked for on the command line. */
+export interface Arguments {
+  quick: boolean;
+  only: string[];
+  rounds: number | undefined;
+  portcat: string;
+  nodes: string[];
+  list: boolean;
+  save: boolean;
+  chart: boolean;
+  help: boolean;
+}
+
+/** A command line that cannot be. */
+export class UsageError extends Error {}
+
+export const usage = `npm run bench -- [options]
+
+Compare portcat with netcat-openbsd, ncat and socat, side by side.
+
+  --quick           small sizes, three rounds: less than two minutes
+  --only <text>     cells whose name contains it (repeatable)
+  --rounds <n>      counted rounds (7; with --quick 3)
+  --portcat <path>  another bin/portcat.js
+  --node <path>     a further Node for the start cells (repeatable)
+  --save            write results.json and chart.svg also after part of the cells, or --quick
+  --chart           only draw chart.svg from results.json
+  --list            only print the cells' names
+  --help            this`;
+
+/** @throws UsageError */
+export function readArguments(argv: string[]): Arguments {
+  try {
+    const { values } = parseArgs({
+      args: argv,
+      strict: true,
+      options: {
+        quick: { type: "boolean", default: false },
+        only: { type: "string", multiple: true, default: [] },
+        rounds: { type: "string" },
+        portcat: { type: "string", default: resolve(__dirname, "../bin/portcat.js") },
+        node: { type: "string", multiple: true, default: [] },
+        list: { type: "boolean", default: false },
+        save: { type: "boolean", default: false },
+        chart: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    const { rounds, portcat, node, ...rest } = values;
+    if (rounds !== undefined && !/^[1-9]\d{0,3}$/.test(rounds))
+      throw new UsageError(`--rounds: '${rounds}' is not a number from 1 to 9999`);
+    return {
+      ...rest,
+      rounds: rounds === undefined ? undefined : Number(rounds),
+      portcat: resolve(portcat),
+      nodes: node.map((path) => (path.includes("/") ? resolve(path) : path)),
+    };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

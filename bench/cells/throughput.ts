@@ -1,0 +1,251 @@
+import { join } from "node:path";
+import { closeSync, openSync, rmSync, statSync } from "node:fs";
+import type { Attempt } from "../attempt.ts";
+import type { Cell, Metric, Scale, Target } from "../cell.ts";
+import { freePort, MeasureFailure, type Started, waitForListener } from "../processes.ts";
+import type { ToolName } from "../tools.ts";
+
+/** How the tools are told to do it over one kind of socket. */
+interface Transport {
+  name: "TCP" | "UNIX";
+  send: Record<ToolName, string>;
+  receive: Record<ToolName, string>;
+  both: Record<ToolName, string>;
+}
+
+export const tcp: Transport = {
+  name: "TCP",
+  send: {
+    portcat: "portcat tcp connect 127.0.0.1 PORT -q",
+    nc: "nc -N 127.0.0.1 PORT",
+    ncat: "ncat --send-only 127.0.0.1 PORT",
+    socat: "socat -u - TCP:127.0.0.1:PORT",
+  },
+  receive: {
+    portcat: "portcat tcp listen 127.0.0.1 PORT -q --receive-only",
+    nc: "nc -l -d 127.0.0.1 PORT",
+    ncat: "ncat -l --recv-only 127.0.0.1 PORT",
+    socat: "socat -u TCP-LISTEN:PORT,bind=127.0.0.1 -",
+  },
+  both: {
+    portcat: "portcat tcp connect 127.0.0.1 PORT -q",
+    nc: "nc -N 127.0.0.1 PORT",
+    ncat: "ncat 127.0.0.1 PORT",
+    socat: "socat - TCP:127.0.0.1:PORT",
+  },
+};
+
+const unix: Transport = {
+  name: "UNIX",
+  send: {
+    portcat: "portcat unix connect PATH -q",
+    nc: "nc -N -U PATH",
+    ncat: "ncat --send-only -U PATH",
+    socat: "socat -u - UNIX-CONNECT:PATH",
+  },
+  receive: {
+    portcat: "portcat unix listen PATH -q --receive-only",
+    nc: "nc -l -d -U PATH",
+    ncat: "ncat -l --recv-only -U PATH",
+    socat: "socat -u UNIX-LISTEN:PATH -",
+  },
+  both: {
+    portcat: "portcat unix connect PATH -q",
+    nc: "nc -N -U PATH",
+    ncat: "ncat -U PATH",
+    socat: "socat - UNIX-CONNECT:PATH",
+  },
+};
+
+function gigabytesPerSecond(target: Target, unpinned: Target = target): Metric {
+  return {
+    key: "rate",
+    label: "",
+    unit: "GB/s",
+    better: "higher",
+    decimals: 2,
+    target: { pinned: target, unpinned },
+  };
+}
+
+/** Warming up needs less than measuring. */
+function bytesOf({ bench, warmUp }: Attempt): number {
+  return bench.scale.throughputBytes / (warmUp ? 8 : 1);
+}
+
+function rate(bytes: number, startNs: number, endNs: number): Record<string, number> {
+  if (!(endNs > startNs)) throw new MeasureFailure("failed: no time passed");
+  return { rate: bytes / (endNs - startNs) };
+}
+
+function expectBytes(where: string, found: number | undefined, expected: number): void {
+  if (found !== expected)
+    throw new MeasureFailure(`lost bytes: ${where} ${String(found)} of ${String(expected)}`);
+}
+
+/** Starts a far end that listens. */
+async function listen(
+  attempt: Attempt,
+  transport: Transport,
+  name: string,
+  ...rest: (string | number)[]
+): Promise<{ end: Started; values: Record<string, string> }> {
+  const path = attempt.path();
+  const end = attempt.end(name, [transport.name === "TCP" ? 0 : path, ...rest]);
+  const [port = 0] = await end.says("ready");
+  return { end, values: { PORT: String(port), PATH: path } };
+}
+
+/** stdin of a tool: a file, or a pipe that a far end writes to. */
+async function openInput(attempt: Attempt, kind: "file" | "pipe", bytes: number): Promise<number> {
+  if (kind === "file") return attempt.open(attempt.bench.workspace.inputFile(bytes), "r");
+  const pipe = await attempt.pipe();
+  attempt.end("feed", [bytes], { stdout: pipe.write });
+  attempt.close(pipe.write);
+  return pipe.read;
+}
+
+/** The tool connects; from the accept to the end seen there. */
+export async function measureSend(
+  attempt: Attempt,
+  transport: Transport,
+  input: "file" | "pipe",
+  bytes = bytesOf(attempt),
+): Promise<Record<string, number>> {
+  const stdin = await openInput(attempt, input, bytes);
+  const { end, values } = await listen(attempt, transport, "sink");
+  const tool = attempt.start(values, { stdin });
+  attempt.close(stdin);
+  const [start = 0, done = 0, received] = await end.says("done");
+  await attempt.stop(tool, undefined, 1000);
+  expectBytes("received", received, bytes);
+  return rate(bytes, start, done);
+}
+
+/**
+ * The tool listens. To /dev/null and to a file: from the connection to the tool's end, as the far end sees it; to a
+ * pipe: to its last byte.
+ */
+export async function measureReceive(
+  attempt: Attempt,
+  transport: Transport,
+  output: "null" | "file" | "pipe",
+  bytes = bytesOf(attempt),
+): Promise<Record<string, number>> {
+  const values = { PORT: await freePort(), PATH: attempt.path() };
+  const file = join(attempt.bench.workspace.files, "output");
+  let stdout = -1;
+  let drain: Started | undefined;
+  if (output === "file") stdout = attempt.open(file, "w");
+  if (output === "pipe") {
+    const pipe = await attempt.pipe();
+    drain = attempt.end("drain", [0], { stdin: pipe.read });
+    attempt.close(pipe.read);
+    stdout = pipe.write;
+  }
+  try {
+    const tool = attempt.start(values, { stdout: stdout < 0 ? "ignore" : stdout });
+    if (stdout >= 0) attempt.close(stdout);
+    const place = transport.name === "TCP" ? values.PORT : values.PATH;
+    await waitForListener(transport.name === "TCP" ? "tcp" : "unix", place);
+    const source = attempt.end("source", [place, bytes]);
+    const [start = 0, ended = 0, sent, clean] = await source.says("done");
+    const [last = 0, drained = bytes] = (await drain?.says("done")) ?? [];
+    await attempt.stop(tool, undefined, 1000);
+    expectBytes("sent", sent, bytes);
+    expectBytes("came out", drained, bytes);
+    if (output === "file") expectBytes("written", statSync(file).size, bytes);
+    if (output === "null" && clean !== 1)
+      throw new MeasureFailure("lost bytes: it left with a reset");
+    return rate(bytes, start, output === "pipe" ? last : ended);
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** The tool connects, and bytes go both ways; until they are complete both ways. */
+async function measureBoth(
+  attempt: Attempt,
+  transport: Transport,
+  kind: "file" | "pipe",
+): Promise<Record<string, number>> {
+  const bytes = bytesOf(attempt);
+  const file = join(attempt.bench.workspace.files, "output");
+  const stdin = await openInput(attempt, kind, bytes);
+  try {
+    let stdout: number;
+    let drain: Started | undefined;
+    if (kind === "file") {
+      closeSync(openSync(file, "w"));
+      stdout = attempt.open(file, "r+");
+    } else {
+      const pipe = await attempt.pipe();
+      drain = attempt.end("drain", [0], { stdin: pipe.read });
+      attempt.close(pipe.read);
+      stdout = pipe.write;
+    }
+    const { end, values } = await listen(
+      attempt,
+      transport,
+      "duplex",
+      bytes,
+      ...(kind === "file" ? [file] : []),
+    );
+    const tool = attempt.start(values, { stdin, stdout });
+    attempt.close(stdin, stdout);
+    const [start = 0, receivedAt = 0, received] = await end.says("received");
+    const [, , sent] = await end.says("sent");
+    expectBytes("received", received, bytes);
+    expectBytes("sent", sent, bytes);
+    const [, writtenAt = 0, written] = kind === "file" ? await end.says("written") : [];
+    const [drainedAt = 0, drained] = (await drain?.says("done")) ?? [];
+    await attempt.stop(tool, undefined, 1000);
+    expectBytes("came out", written ?? drained, bytes);
+    return rate(bytes * 2, start, Math.max(receivedAt, writtenAt, drainedAt));
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Bytes a second through one connection, one way and both ways, for each kind of stdin and stdout. */
+export function throughputCells({ modes }: Scale): Cell[] {
+  return [tcp, unix].flatMap((transport): Cell[] => {
+    const { name, send, receive, both } = transport;
+    // What is asked for over TCP; a UNIX socket shall be no worse than the best peer's.
+    const target = (ratio: number, unpinned = ratio) =>
+      name === "TCP"
+        ? gigabytesPerSecond({ ratio }, { ratio: unpinned })
+        : gigabytesPerSecond({ ratio: 1 });
+    const oneWay = "GB/s from the connection to the end";
+    const cell = (
+      what: string,
+      tools: Record<ToolName, string>,
+      metric: Metric,
+      note: string,
+      measure: Cell["measure"],
+    ): Cell => ({ name: what, modes, metrics: [metric], tools, note, measure });
+    return [
+      cell(`file -> ${name}`, send, target(1.25), oneWay, (attempt) =>
+        measureSend(attempt, transport, "file"),
+      ),
+      cell(`pipe -> ${name}`, send, target(1), oneWay, (attempt) =>
+        measureSend(attempt, transport, "pipe"),
+      ),
+      cell(`${name} -> /dev/null`, receive, target(1), oneWay, (attempt) =>
+        measureReceive(attempt, transport, "null"),
+      ),
+      cell(`${name} -> file`, receive, target(1), oneWay, (attempt) =>
+        measureReceive(attempt, transport, "file"),
+      ),
+      cell(`${name} -> pipe`, receive, target(1, 1.3), oneWay, (attempt) =>
+        measureReceive(attempt, transport, "pipe"),
+      ),
+      cell(`pipe <-> ${name}`, both, target(1.1), "both ways added up", (attempt) =>
+        measureBoth(attempt, transport, "pipe"),
+      ),
+      cell(`file <-> ${name}`, both, target(1.1), "both ways added up", (attempt) =>
+        measureBoth(attempt, transport, "file"),
+      ),
+    ];
+  });
+}

@@ -1,0 +1,150 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { format } from "prettier";
+import { type Arguments, readArguments, usage, UsageError } from "./arguments.ts";
+import type { Bench } from "./attempt.ts";
+import { type Cell, fullScale, quickScale, type Scale } from "./cell.ts";
+import { clientCells, shortConnectionCells } from "./cells/connections.ts";
+import { growthCells } from "./cells/growth.ts";
+import { roundTripCells } from "./cells/round-trip.ts";
+import { idleCells, startCells } from "./cells/start.ts";
+import { throughputCells } from "./cells/throughput.ts";
+import { udpReceiveCells, udpSendCells } from "./cells/udp.ts";
+import { drawChart } from "./chart.ts";
+import { busyShare, describeMachine } from "./machine.ts";
+import { killAll, usableCores } from "./processes.ts";
+import { complain, say } from "./report.ts";
+import type { Results, Row } from "./results.ts";
+import { measureCell } from "./rounds.ts";
+import { describeCell, describeResults } from "./table.ts";
+import { findTools, isInstalled, toolNames, type Tools } from "./tools.ts";
+import { makeWorkspace } from "./workspace.ts";
+
+const resultsPath = join(__dirname, "results.json");
+const chartPath = join(__dirname, "chart.svg");
+
+/** More of the processors' time than this, taken by other work, and the figures are not worth much. */
+const mostBusyShare = 0.1;
+
+function chooseCells(scale: Scale, { only, nodes }: Arguments): Cell[] {
+  const cells = [
+    ...throughputCells(scale),
+    ...roundTripCells(scale),
+    ...udpReceiveCells(scale),
+    ...udpSendCells(scale),
+    ...clientCells(scale),
+    ...shortConnectionCells(scale),
+    ...startCells(scale, nodes),
+    ...idleCells(scale),
+    ...growthCells(scale),
+  ];
+  const chosen = cells.filter(
+    ({ name }) => only.length === 0 || only.some((text) => name.includes(text)),
+  );
+  if (chosen.length === 0) throw new UsageError(`--only: no cell is named so; --list names them`);
+  return chosen;
+}
+
+function versionsOf(tools: Tools): Record<string, string> {
+  return Object.fromEntries([
+    ["node", process.version],
+    ...toolNames.map((tool) => {
+      const found = tools[tool];
+      return [tool, "missing" in found ? `missing: ${found.missing}` : found.version];
+    }),
+  ]) as Record<string, string>;
+}
+
+/** Draws what results.json has. */
+function writeChart(): void {
+  if (!existsSync(resultsPath)) throw new UsageError("--chart: there is no results.json yet");
+  writeFileSync(chartPath, drawChart(JSON.parse(readFileSync(resultsPath, "utf8")) as Results));
+}
+
+/** All cells in turn; each is shown as soon as it is measured. */
+async function measure(bench: Bench, cells: Cell[]): Promise<Results> {
+  const rows: Row[] = [];
+  const { scale, tools } = bench;
+  const results: Results = {
+    scale: scale.name,
+    rounds: scale.rounds,
+    versions: versionsOf(tools),
+    machine: describeMachine(),
+    rows,
+  };
+  for (const [name, text] of Object.entries({ ...results.versions, ...results.machine }))
+    say(`${name}: ${text}`);
+  const busy = await busyShare();
+  if (busy > mostBusyShare)
+    complain(`other work takes ${(100 * busy).toFixed(0)} % of the processors: expect odd figures`);
+  for (const cell of cells) {
+    const measured = await measureCell(bench, cell);
+    rows.push(...measured);
+    for (const line of describeCell(measured)) say(line);
+  }
+  return results;
+}
+
+function prepare(given: Arguments, scale: Scale): Bench {
+  if (process.platform !== "linux") throw new UsageError("this needs Linux: it reads /proc");
+  if (!isInstalled("cc", "--version"))
+    throw new UsageError("a C compiler, cc, is missing: the far ends are C programs");
+  if (!existsSync(given.portcat))
+    throw new UsageError(`no ${given.portcat}; \`npm run build\` makes the program`);
+  const tools = findTools(process.execPath, given.portcat);
+  if ("missing" in tools.portcat) throw new UsageError(`portcat ${tools.portcat.missing}`);
+  const [ends, tool] = usableCores();
+  const canPin = isInstalled("taskset", "--version");
+  const cores = canPin && ends !== undefined && tool !== undefined ? { tool, ends } : undefined;
+  if (!cores) complain("one core, or no taskset: only unpinned");
+  const { portcat } = given;
+  // The input, the output, and a rest for the smaller files.
+  const workspace = makeWorkspace(2.5 * scale.throughputBytes);
+  return { scale, tools, node: process.execPath, portcat, cores, workspace };
+}
+
+async function main(): Promise<void> {
+  const given = readArguments(process.argv.slice(2));
+  if (given.help) {
+    say(usage);
+    return;
+  }
+  if (given.chart) {
+    writeChart();
+    return;
+  }
+  const chosenScale = given.quick ? quickScale : fullScale;
+  const { rounds } = given;
+  const scale = rounds === undefined ? chosenScale : { ...chosenScale, rounds, starts: rounds };
+  const cells = chooseCells(scale, given);
+  if (given.list) {
+    for (const { name } of cells) say(name);
+    return;
+  }
+  const bench = prepare(given, scale);
+  const interrupted = (signal: NodeJS.Signals) => {
+    killAll();
+    bench.workspace.remove();
+    process.exit(signal === "SIGINT" ? 130 : 143);
+  };
+  process.on("SIGINT", interrupted).on("SIGTERM", interrupted);
+  try {
+    const results = await measure(bench, cells);
+    for (const line of describeResults(results)) say(line);
+    if (given.save || (!given.quick && given.only.length === 0)) {
+      // As the other files are formatted, so that it can be kept beside them.
+      const text = await format(JSON.stringify(results), { parser: "json", printWidth: 100 });
+      writeFileSync(resultsPath, text);
+      writeChart();
+    }
+  } finally {
+    killAll();
+    bench.workspace.remove();
+  }
+}
+
+main().catch((error: unknown) => {
+  const isUsage = error instanceof UsageError;
+  complain(isUsage ? error.message : String(error instanceof Error ? error.stack : error));
+  process.exitCode = isUsage ? 2 : 1;
+});

@@ -1,0 +1,42 @@
+import type { Metric, Mode } from "./cell.ts";
+import type { PeerName, ToolName } from "./tools.ts";
+
+/** A tool's figures in one row. */
+export interface ToolResult {
+  /** With PORT and PATH for what differed from round to round; absent if the tool cannot do it. */
+  command?: string;
+  /** One figure a round, in the order measured. */
+  values: number[];
+  median: number | null;
+  min: number | null;
+  max: number | null;
+  /** What went wrong in the rounds that have no figure, or why the tool cannot do it. */
+  failures: string[];
+}
+
+/** One figure of one cell in one mode. */
+export interface Row {
+  cell: string;
+  label: string;
+  mode: Mode;
+  unit: string;
+  better: Metric["better"];
+  decimals: number;
+  tools: Record<ToolName, ToolResult>;
+  bestPeer: PeerName | null;
+  /** portcat's median to the best peer's. */
+  ratio: number | null;
+  /** In words; null where there is none. */
+  target: string | null;
+  reached: boolean | null;
+  note?: string;
+}
+
+/** What was measured on what. */
+export interface Results {
+  scale: string;
+  rounds: number;
+  versions: Record<string, string>;
+  machine: Record<string, string>;
+  rows: Row[];
+}
