@@ -87,10 +87,12 @@ export class FanOut {
   /** Copies what is there into the queues for as long as there is somebody, and room for everybody. */
   #handOut(): void {
     while (this.#subscribers.size > 0) {
-      // Every one is asked, so that of several that are stuck each has its own time running.
       let full = false;
       for (const each of this.#subscribers) full = each.full(this.#pump) || full;
-      if (full) return;
+      if (full) {
+        for (const each of this.#subscribers) each.watch();
+        return;
+      }
       const chunk = this.#chunks[0];
       if (chunk === undefined) break;
       const size = Math.min(largestSlice, Math.max(smallestSlice, this.#limits.queueBytes));

@@ -64,15 +64,14 @@ export class Subscription implements Source {
   stop(): void {
     this.#to = undefined;
     this.#whenRoom = undefined;
-    clearInterval(this.#stalling);
+    this.#unwatch();
     this.#leave(this);
   }
 
   /** Whether the queue is full; if it is, `whenRoom` is called once it no longer is. */
   full(whenRoom: () => void): boolean {
-    if (this.#queuedBytes < this.#limits.queueBytes) return false;
+    if (!this.#isFull()) return false;
     this.#whenRoom = whenRoom;
-    this.#watch();
     return true;
   }
 
@@ -85,6 +84,7 @@ export class Subscription implements Source {
       release: () => {
         this.#lent--;
         this.#queuedBytes -= bytes.length;
+        if (this.#queuedBytes === 0) this.#unwatch();
         this.#room();
       },
     });
@@ -102,18 +102,30 @@ export class Subscription implements Source {
     failed?.(error);
   }
 
+  #isFull(): boolean {
+    return this.#queuedBytes >= this.#limits.queueBytes;
+  }
+
   #room(): void {
     const whenRoom = this.#whenRoom;
-    if (whenRoom === undefined || this.#queuedBytes >= this.#limits.queueBytes) return;
+    if (whenRoom === undefined || this.#isFull()) return;
     this.#whenRoom = undefined;
-    clearInterval(this.#stalling);
-    this.#stalling = undefined;
+    this.#unwatch();
     whenRoom();
   }
 
-  /** Gives the subscriber up once its queue stayed full for the stall time and nothing was taken of it. */
-  #watch(): void {
-    if (this.#stalling !== undefined) return;
+  #unwatch(): void {
+    clearInterval(this.#stalling);
+    this.#stalling = undefined;
+  }
+
+  /**
+   * Gives the subscriber up once its queue is full and nothing was taken of it for the stall time,
+   * which runs from now on, whoever it is that the source waits for: of several that are stuck the
+   * last must not cost everybody another stall time.
+   */
+  watch(): void {
+    if (this.#stalling !== undefined || this.#queuedBytes === 0) return;
     const { stallMs } = this.#limits;
     let taken: number | undefined;
     let takenAt = performance.now();
@@ -123,7 +135,7 @@ export class Subscription implements Source {
       if (now !== taken) {
         if (taken !== undefined) takenAt = performance.now();
         taken = now;
-      } else if (performance.now() - takenAt >= stallMs) {
+      } else if (this.#isFull() && performance.now() - takenAt >= stallMs) {
         const seconds = String(stallMs / 1000);
         this.fail(
           new PortcatError(
