@@ -1,22 +1,68 @@
 #!/usr/bin/env node
 "use strict";
-const { mkdirSync, statSync } = require("node:fs");
+const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
 const { enableCompileCache } = require("node:module");
+const { Script } = require("node:vm");
 
-// Since Node 22.1: what V8 made of the program is kept for the next run. In a folder of the user's
-// own, not in Node's default below /tmp, where others could leave us something to run.
-const { HOME, XDG_CACHE_HOME = `${HOME}/.cache` } = process.env;
-if (HOME && enableCompileCache && process.getuid) {
+const program = `${__dirname}/../dist/portcat.js`;
+
+/**
+ * A folder of the user's own for what V8 makes of the program, so that the next run need not make it
+ * again. Not Node's default below /tmp, where others could leave us something to run.
+ */
+function cacheFolder() {
+  const { HOME, XDG_CACHE_HOME = `${HOME}/.cache`, NODE_DISABLE_COMPILE_CACHE } = process.env;
+  if (!HOME || !process.getuid || NODE_DISABLE_COMPILE_CACHE) return undefined;
   const folder = `${XDG_CACHE_HOME}/portcat`;
   try {
     for (const each of [XDG_CACHE_HOME, folder])
       if (!statSync(each, { throwIfNoEntry: false })) mkdirSync(each, { mode: 0o700 });
-    if (statSync(folder).uid === process.getuid()) enableCompileCache(folder);
+    return statSync(folder).uid === process.getuid() ? folder : undefined;
   } catch {
     // A home that is not there or not ours: no cache.
+    return undefined;
   }
 }
 
-const { main } = require("../dist/portcat.js");
+/** What it wrote there, or undefined. V8 does not survive a damaged cache: it is stored twice, to be compared. */
+function readCache(file) {
+  try {
+    const both = readFileSync(file);
+    const [first, second] = [both.subarray(0, both.length / 2), both.subarray(both.length / 2)];
+    return both.length > 0 && first.equals(second) ? first : undefined;
+  } catch {
+    // The first run.
+    return undefined;
+  }
+}
+
+function writeCache(file, data) {
+  const unfinished = `${file}.${process.pid}`;
+  try {
+    writeFileSync(unfinished, Buffer.concat([data, data]), { mode: 0o600 });
+    renameSync(unfinished, file);
+  } catch {
+    // A folder that is full or cannot be written: no cache.
+  }
+}
+
+/** What Node does by itself since 22.1, for the one file that we have. */
+function requireCached(folder) {
+  const { size, mtimeMs } = statSync(program);
+  const file = `${folder}/${process.version}-${process.arch}-${size}-${mtimeMs}`;
+  const cachedData = readCache(file);
+  const source = readFileSync(program, "utf8");
+  const text = `(function (exports, require, module) {${source}\n})`;
+  const script = new Script(text, { filename: program, cachedData });
+  if (cachedData === undefined || script.cachedDataRejected)
+    process.once("exit", () => writeCache(file, script.createCachedData()));
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, require, module);
+  return module.exports;
+}
+
+const folder = cacheFolder();
+if (folder) enableCompileCache?.(folder);
+const { main } = folder && !enableCompileCache ? requireCached(folder) : require(program);
 
 void main(process.argv.slice(2));

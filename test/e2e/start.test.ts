@@ -1,0 +1,65 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { version } from "../../package.json";
+import { portcat, temporaryFolder } from "../helpers/tool.ts";
+
+/** Starts it with a cache folder of the test's own, and makes sure that it did what it should. */
+async function start(env: Record<string, string>): Promise<void> {
+  const run = portcat(["--version"], { env: { NODE_COMPILE_CACHE: "", ...env } });
+  expect(await run.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+  expect(run.stdout.toString()).toBe(`${version}\n`);
+}
+
+/** The files below a folder, with their contents. */
+function filesIn(folder: string): Map<string, Buffer> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const paths = names.map((name) => join(folder, name));
+  return new Map(
+    paths.filter((path) => statSync(path).isFile()).map((path) => [path, readFileSync(path)]),
+  );
+}
+
+describe.skipIf(process.platform === "win32")("the compiled program", () => {
+  test("is kept in a folder of the user's own, that nobody else can enter, and is used again", async () => {
+    const cache = join(temporaryFolder(), "cache");
+    await start({ XDG_CACHE_HOME: cache });
+    const kept = filesIn(join(cache, "portcat"));
+    expect(kept.size).toBe(1);
+    expect(statSync(join(cache, "portcat")).mode & 0o077).toBe(0);
+    await start({ XDG_CACHE_HOME: cache });
+    expect(filesIn(join(cache, "portcat"))).toEqual(kept);
+  });
+
+  test.each([
+    ["damaged", (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i % 97 ? byte : ~byte)))],
+    ["cut short", (bytes: Buffer) => bytes.subarray(0, bytes.length / 2 + 1)],
+    ["empty", () => Buffer.alloc(0)],
+    ["of something else", () => Buffer.from("not what it should be, twice the same")],
+  ])("that is %s is made again", async (_, spoil) => {
+    const cache = temporaryFolder();
+    await start({ XDG_CACHE_HOME: cache });
+    for (const [path, bytes] of filesIn(cache)) writeFileSync(path, spoil(bytes));
+    await start({ XDG_CACHE_HOME: cache });
+    await start({ XDG_CACHE_HOME: cache });
+  });
+
+  test("is not kept with NODE_DISABLE_COMPILE_CACHE=1", async () => {
+    const cache = temporaryFolder();
+    await start({ XDG_CACHE_HOME: cache, NODE_DISABLE_COMPILE_CACHE: "1" });
+    expect(filesIn(cache).size).toBe(0);
+  });
+
+  test("is not kept where it cannot be: no home, a home that is missing, a file, full or not ours", async () => {
+    const file = join(temporaryFolder(), "file");
+    writeFileSync(file, "");
+    const locked = temporaryFolder();
+    mkdirSync(join(locked, "portcat"));
+    chmodSync(join(locked, "portcat"), 0o500);
+    await start({ HOME: "" });
+    await start({ HOME: "/nonexistent" });
+    await start({ HOME: "/proc" });
+    await start({ XDG_CACHE_HOME: file });
+    await start({ XDG_CACHE_HOME: locked });
+  });
+});
