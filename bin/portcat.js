@@ -1,23 +1,37 @@
 #!/usr/bin/env node
 "use strict";
-const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
+const {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} = require("node:fs");
 const { enableCompileCache } = require("node:module");
+const { isAbsolute } = require("node:path");
 const { Script } = require("node:vm");
 
 const program = `${__dirname}/../dist/portcat.js`;
 
 /**
- * A folder of the user's own for what V8 makes of the program, so that the next run need not make it
- * again. Not Node's default below /tmp, where others could leave us something to run.
+ * A folder for what V8 makes of the program, so that the next run need not make it again. Not Node's
+ * default below /tmp, but one that nobody else can write to or has put in the way: what is in there
+ * is run.
  */
 function cacheFolder() {
-  const { HOME, XDG_CACHE_HOME = `${HOME}/.cache`, NODE_DISABLE_COMPILE_CACHE } = process.env;
+  const { HOME, XDG_CACHE_HOME, NODE_DISABLE_COMPILE_CACHE } = process.env;
   if (!HOME || !process.getuid || NODE_DISABLE_COMPILE_CACHE) return undefined;
-  const folder = `${XDG_CACHE_HOME}/portcat`;
+  // A relative one is to be ignored (XDG Base Directory Specification).
+  const parent = isAbsolute(XDG_CACHE_HOME ?? "") ? XDG_CACHE_HOME : `${HOME}/.cache`;
+  const folder = `${parent}/portcat`;
   try {
-    for (const each of [XDG_CACHE_HOME, folder])
-      if (!statSync(each, { throwIfNoEntry: false })) mkdirSync(each, { mode: 0o700 });
-    return statSync(folder).uid === process.getuid() ? folder : undefined;
+    if (statSync(HOME).uid !== process.getuid()) return undefined;
+    for (const each of [parent, folder])
+      if (!lstatSync(each, { throwIfNoEntry: false })) mkdirSync(each, { mode: 0o700 });
+    const found = lstatSync(folder);
+    const safe = found.isDirectory() && found.uid === process.getuid() && !(found.mode & 0o022);
+    return safe ? folder : undefined;
   } catch {
     // A home that is not there or not ours: no cache.
     return undefined;
@@ -53,7 +67,10 @@ function requireCached(folder) {
   const cachedData = readCache(file);
   const source = readFileSync(program, "utf8");
   const text = `(function (exports, require, module) {${source}\n})`;
-  const script = new Script(text, { filename: program, cachedData });
+  const script = new Script(text, {
+    filename: program,
+    cachedData,
+  });
   if (cachedData === undefined || script.cachedDataRejected)
     process.once("exit", () => writeCache(file, script.createCachedData()));
   const module = { exports: {} };

@@ -7,7 +7,7 @@ import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
 import type { Emit } from "./events.ts";
 import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
-import { createProgram } from "./program.ts";
+import { createProgram, helpAsOption } from "./program.ts";
 import { isTerminal } from "./terminal.ts";
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     endBySignals(begun(), emit);
   });
   try {
-    await program.parseAsync(argv, { from: "user" }).catch(async (error: unknown) => {
+    await program.parseAsync(helpAsOption(argv), { from: "user" }).catch(async (error: unknown) => {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode !== 0) throw misuse(error, program, argv);
       const { print } = await import("./commands/run/print.ts");
@@ -83,6 +83,12 @@ function endBySignals(run: AbortController, emit: Emit): void {
   process.on("SIGUSR1", () => undefined);
 }
 
+let knownTerminal: boolean | undefined;
+
+function stdoutIsTerminal(): boolean {
+  return (knownTerminal ??= isTerminal(1));
+}
+
 /** Only what was typed: the other occurrence of the option, after the command, may say more. */
 function typed(options: OutputOptions): Partial<OutputOptions> {
   const { color, ...flags } = options;
@@ -104,7 +110,7 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
     json: json ?? false,
     level: quiet ? "quiet" : verbose ? "verbose" : "normal",
     color: color ? undefined : false,
-    showDatagrams: () => isTerminal(1),
+    showDatagrams: stdoutIsTerminal,
   };
 }
 

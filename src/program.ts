@@ -4,9 +4,16 @@ import { outputOptions } from "./cli/output-options.ts";
 import type { Context } from "./commands/context.ts";
 
 type Declare = (command: Command, context: Context) => void;
+type Load = () => Promise<Declare>;
 
-/** One line per command: what is typed, what help says of it, and what declares the rest once it is typed. */
-const commands: readonly (readonly [typed: string, summary: string, () => Promise<Declare>])[] = [
+const groups: Record<string, string> = {
+  tcp: "TCP: listen, connect",
+  udp: "UDP: bind, send",
+  unix: "UNIX sockets: listen, connect",
+};
+
+/** One entry per command: what is typed, what help says of it, and what declares the rest once it is typed. */
+const commands: readonly (readonly [typed: string, summary: string, load: Load])[] = [
   [
     "tcp listen",
     "listen on a TCP port",
@@ -44,12 +51,6 @@ const commands: readonly (readonly [typed: string, summary: string, () => Promis
   ],
 ];
 
-const groups: Record<string, string> = {
-  tcp: "TCP: listen, connect",
-  udp: "UDP: bind, send",
-  unix: "UNIX sockets: listen, connect",
-};
-
 /**
  * The command tree. Help and version go to `writeOut`; errors are thrown as CommanderError, not
  * printed, but for the help of a command group without its command, which goes to stderr.
@@ -57,19 +58,12 @@ const groups: Record<string, string> = {
  * A command's options are declared, and its code is loaded, only once it has been typed.
  */
 export function createProgram(context: Context, writeOut: (text: string) => void): Command {
-  const program = new Command("portcat")
-    .description("Join terminals, pipes and files to TCP, UDP and UNIX sockets.")
-    .version(version, "-V, --version", "print the version")
-    .exitOverride()
-    .configureOutput({ writeOut, outputError: () => undefined });
-  outputOptions(program);
-  for (const [typed, summary] of commands) {
-    const [word = "", second] = typed.split(" ");
-    if (second === undefined) program.command(word).summary(summary);
-    else groupOf(program, word).command(second).summary(summary);
-  }
-  const declareTyped = (_: Command, command: Command) => declare(command, context);
-  for (const group of [program, ...program.commands]) group.hook("preSubcommand", declareTyped);
+  const { program, loads } = createTree(writeOut);
+  const declareTyped = async (_: Command, command: Command) => {
+    const declare = await loads.get(command)?.();
+    declare?.(command, context);
+  };
+  for (const each of [program, ...program.commands]) each.hook("preSubcommand", declareTyped);
   return program;
 }
 
@@ -78,10 +72,25 @@ export async function createWholeProgram(
   context: Context,
   writeOut: (text: string) => void,
 ): Promise<Command> {
-  const program = createProgram(context, writeOut);
-  for (const each of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)])
-    await declare(each, context);
+  const { program, loads } = createTree(writeOut);
+  for (const [command, load] of loads) (await load())(command, context);
   return program;
+}
+
+function createTree(writeOut: (text: string) => void) {
+  const loads = new Map<Command, Load>();
+  const program = new Command("portcat")
+    .description("Join terminals, pipes and files to TCP, UDP and UNIX sockets.")
+    .version(version, "-V, --version", "print the version")
+    .exitOverride()
+    .configureOutput({ writeOut, outputError: () => undefined });
+  outputOptions(program);
+  for (const [typed, summary, load] of commands) {
+    const [first = "", second] = typed.split(" ");
+    const parent = second === undefined ? program : groupOf(program, first);
+    loads.set(parent.command(second ?? first).summary(summary), load);
+  }
+  return { program, loads };
 }
 
 function groupOf(program: Command, name: string): Command {
@@ -89,10 +98,10 @@ function groupOf(program: Command, name: string): Command {
   return found ?? program.command(name).description(groups[name] ?? "");
 }
 
-/** Nothing for a group, which has no options of its own. */
-async function declare(command: Command, context: Context): Promise<void> {
-  const typed = [command.parent?.parent && command.parent.name(), command.name()];
-  const found = commands.find(([words]) => words === typed.filter(Boolean).join(" "));
-  const [, , load] = found ?? [];
-  (await load?.())?.(command, context);
+/** "help tcp listen" and "tcp help listen" as "tcp listen --help", which loads what it describes. */
+export function helpAsOption(argv: readonly string[]): readonly string[] {
+  const [first = "", second] = argv;
+  const inGroup = first in groups && second === "help";
+  if (first !== "help" && !inGroup) return argv;
+  return [...(inGroup ? [first] : []), ...argv.slice(inGroup ? 2 : 1), "--help"];
 }

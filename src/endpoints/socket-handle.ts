@@ -1,5 +1,6 @@
 import type { Socket as DatagramSocket } from "node:dgram";
 import { Socket } from "node:net";
+import { plainPath } from "./plain-path.ts";
 
 /** A libuv handle as Node has it. Undocumented: every member is looked at before it is used. */
 interface Handle {
@@ -24,11 +25,14 @@ export function descriptorOf(socket: Socket): number | undefined {
   return kind === "TCP" || kind === "Pipe" ? validDescriptor(handle?.fd) : undefined;
 }
 
-/** The same of a UDP socket, whose handle is below a symbol. */
+let stateSymbol: symbol | undefined;
+
+/** The same of a UDP socket, whose handle is below a symbol. Undefined also on the plain path. */
 export function descriptorOfDatagrams(socket: DatagramSocket): number | undefined {
-  const symbol = Object.getOwnPropertySymbols(socket).find(
+  if (plainPath) return undefined;
+  const symbol = (stateSymbol ??= Object.getOwnPropertySymbols(socket).find(
     ({ description }) => description === "state symbol",
-  );
+  ));
   const states = socket as unknown as Record<symbol, { handle?: Handle | null } | undefined>;
   const handle = symbol && states[symbol]?.handle;
   return handle?.constructor.name === "UDP" ? validDescriptor(handle.fd) : undefined;

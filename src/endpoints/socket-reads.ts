@@ -1,6 +1,5 @@
-import { readSync } from "node:fs";
 import { Socket } from "node:net";
-import { codeOf } from "../errors.ts";
+import { tryRead } from "../flow/at-once.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 import { prematureClose } from "../flow/stream-source.ts";
 import { ReadBuffers } from "./read-buffers.ts";
@@ -9,7 +8,7 @@ import { descriptorOf, type OnRead, withReadBuffers } from "./socket-handle.ts";
 
 /** Chunks that may be out at a time. */
 const mostLent = 3;
-/** What a connection that says little holds for its next read. No two of it are a usual message. */
+/** What a connection that says little holds for its next read. Few messages fill it twice exactly. */
 const smallBytes = 640;
 /** A pipe holds 64 KiB: with a part of it read at a time, its writer goes on while we send. */
 const pipeBytes = 16 * 1024;
@@ -127,9 +126,13 @@ export class SocketReads implements Source {
     return !this.#paused;
   }
 
-  /** Two reads in a row that filled their buffers are a stream; one may have been a message. */
+  /**
+   * Two reads in a row that filled their buffers are a stream, where one may have been a message.
+   * Once a read leaves most of a large buffer empty, there is nothing more for now.
+   */
   #sized(count: number, size: number): void {
-    this.#large = (this.#large && count > smallBytes) || (this.#filled && count === size);
+    const streams = this.#large && count > size / 8;
+    this.#large = streams || (this.#filled && count === size);
     this.#filled = count === size;
   }
 
@@ -176,12 +179,12 @@ export function behindEnd(socket: Socket | undefined): { bytes: Buffer[]; error?
   try {
     for (;;) {
       const buffer = Buffer.allocUnsafe(lastLookBytes);
-      const count = readSync(fd, buffer);
+      const count = tryRead(fd, buffer) ?? 0;
       if (count === 0) return { bytes };
       bytes.push(buffer.subarray(0, count));
     }
   } catch (error) {
-    return codeOf(error) === "EAGAIN" ? { bytes } : { bytes, error };
+    return { bytes, error };
   }
 }
 

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Ends } from "../events.ts";
 import type { Chunk } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
-import { tryWrite } from "../flow/try-write.ts";
+import { tryWrite } from "../flow/at-once.ts";
 import { plainPath } from "./plain-path.ts";
 import { descriptorOf, queuedBytes } from "./socket-handle.ts";
 import { behindEnd } from "./socket-reads.ts";

@@ -1,7 +1,5 @@
-import { readSync } from "node:fs";
-import { codeOf } from "../errors.ts";
+import { tryRead } from "../flow/at-once.ts";
 import type { Receiver } from "../flow/chunk.ts";
-import { plainPath } from "./plain-path.ts";
 import { descriptorOfDatagrams } from "./socket-handle.ts";
 import { UdpSource } from "./udp.ts";
 
@@ -13,12 +11,11 @@ const longestBytes = 65_536;
 
 /**
  * Datagrams without their senders, and as many in one chunk as have arrived: for a flood that nobody
- * watches. Node announces the first, for some microseconds each; the others are read here. While a
- * chunk is out, the next is filled.
+ * watches. Node announces the first, for some microseconds each; the others are read here, in their
+ * order, for Node reads one at a time. While a chunk is out, the next is filled.
  */
 export class UdpBatchSource extends UdpSource {
   readonly #free: Buffer[] = [];
-  #descriptor: number | undefined;
   #filling: Buffer | undefined;
   #length = 0;
 
@@ -64,19 +61,21 @@ export class UdpBatchSource extends UdpSource {
     return this.#length + longestBytes <= bufferBytes;
   }
 
-  /** Reads what else is there, up to an error. The system tells by EAGAIN that it was all. */
+  /** Reads what else is there. Returns the error that it met. */
   #readOn(buffer: Buffer): unknown {
-    this.#descriptor ??= plainPath ? undefined : descriptorOfDatagrams(this.socket);
-    if (this.#descriptor === undefined) return undefined;
+    const descriptor = descriptorOfDatagrams(this.socket);
+    if (descriptor === undefined) return undefined;
     try {
       while (this.received < this.count && this.#hasRoom()) {
-        this.#length += readSync(this.#descriptor, buffer, this.#length, longestBytes, null);
+        const count = tryRead(descriptor, buffer, this.#length, longestBytes);
+        if (count === undefined) break;
+        this.#length += count;
         this.received++;
       }
+      return undefined;
     } catch (error) {
-      if (codeOf(error) !== "EAGAIN") return error;
+      return error;
     }
-    return undefined;
   }
 }
 

@@ -2,9 +2,8 @@ import type { RemoteInfo, Socket } from "node:dgram";
 import type { PortcatError } from "../errors.ts";
 import type { SocketAddress } from "../events.ts";
 import type { Chunk, Receiver, Sink, Source } from "../flow/chunk.ts";
-import { tryWrite } from "../flow/try-write.ts";
+import { tryWrite } from "../flow/at-once.ts";
 import { plainAddress } from "./connection.ts";
-import { plainPath } from "./plain-path.ts";
 import { descriptorOfDatagrams } from "./socket-handle.ts";
 
 /** What may wait for a slow stdout; datagrams beyond are dropped and counted. */
@@ -105,8 +104,6 @@ export interface Sending {
 }
 
 const mostInFlight = 64;
-/** In place of the descriptor of a socket that has none that we can write to. */
-const none = -1;
 
 /** Sends each chunk as one datagram, a bounded number at a time. */
 export class UdpSink implements Sink {
@@ -118,7 +115,6 @@ export class UdpSink implements Sink {
   readonly #sending: Sending;
   readonly #waiting: Chunk[] = [];
   #inFlight = 0;
-  #descriptor: number | undefined;
   #ending = false;
   #over = false;
   #finished: () => void = () => undefined;
@@ -174,12 +170,12 @@ export class UdpSink implements Sink {
 
   /** Writes to the connected socket itself, for a fraction of what a send costs. Whether that could be done. */
   #sendNow(chunk: Chunk): boolean {
-    this.#descriptor ??= (plainPath ? undefined : descriptorOfDatagrams(this.#socket)) ?? none;
-    if (this.#descriptor === none) return false;
+    const descriptor = descriptorOfDatagrams(this.#socket);
+    if (descriptor === undefined) return false;
     let error: Error | null = null;
     try {
       // Where the system's queue is full, Node waits for room.
-      if (tryWrite(this.#descriptor, chunk.bytes) === undefined) return false;
+      if (tryWrite(descriptor, chunk.bytes) === undefined) return false;
     } catch (why) {
       error = why as Error;
     }

@@ -1,5 +1,5 @@
 import type { Chunk, Sink } from "./chunk.ts";
-import { tryWrite } from "./try-write.ts";
+import { tryWrite } from "./at-once.ts";
 
 const retryMs = 5;
 /** How many chunks are written with one call; IOV_MAX is 1024 (writev(2)). */
@@ -77,7 +77,7 @@ export class DescriptorSink implements Sink {
   }
 
   #writeAll(): void {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 && !this.#blocked) {
       const next = this.#next();
       let count: number | undefined;
       try {
@@ -88,6 +88,8 @@ export class DescriptorSink implements Sink {
       }
       if (count === undefined) return this.#wait();
       this.#took(count);
+      // Who was given a chunk's memory back may have written, and met a full pipe or an error.
+      if (this.#blocked || this.#over) return;
       // A pipe that took a part is full: asking again at once would be in vain.
       if (this.#written > 0 && this.#writeLater !== undefined) return this.#wait();
     }

@@ -303,14 +303,15 @@ class Relay {
   };
 
   #abort(why: PortcatError): void {
+    clearInterval(this.#idle);
+    this.#local.source?.stop();
+    // It may hand out what it has read so far.
+    this.#peer.source.stop();
     const reason = new PortcatError(`${why.message} ${this.#soFar()}`, {
       ...why,
       ...this.#peer.at,
     });
     this.#fail(reason);
-    clearInterval(this.#idle);
-    this.#local.source?.stop();
-    this.#peer.source.stop();
     this.#endReceiving();
     if (this.#receiving !== "over") {
       this.#flushing = setTimeout(() => {

@@ -33,7 +33,7 @@ test("the manifest says what the program is, needs and allows", () => {
   expect(manifest).toMatchObject({
     name: "portcat",
     bin: { portcat: "bin/portcat.js" },
-    engines: { node: ">=20.16" },
+    engines: { node: "^20.16.0 || >=22.3.0" },
     license: "MIT",
   });
   // The bundle holds what it needs.

@@ -1,5 +1,6 @@
-import net, { type AddressInfo } from "node:net";
+import net from "node:net";
 import { cannotBind } from "../../endpoints/cannot-bind.ts";
+import { listeningHandle } from "../../endpoints/listening-handle.ts";
 import { abortable, type Family, resolveHost } from "../../endpoints/resolve.ts";
 import { hostPort } from "../../events.ts";
 import type { Context } from "../context.ts";
@@ -69,53 +70,10 @@ async function holdUdp(address: string, family: 4 | 6, port: number): Promise<He
   return { address: socket.address(), release: () => socket.close() };
 }
 
-/**
- * Of a server, Node first loads the resolver and an expression for IPv6 addresses, some milliseconds.
- * So the handle of one is made without it; where that fails, for whatever reason, the server says why.
- */
 async function holdTcp(address: string, family: 4 | 6, port: number): Promise<Held> {
   const handle = listeningHandle(address, family, port);
-  if (handle !== undefined) {
-    const bound: Partial<AddressInfo> = {};
-    handle.getsockname(bound);
-    if (isAddress(bound)) return { address: bound, release: () => handle.close() };
-    handle.close();
-  }
-  return holdServer(address, port);
-}
-
-/** A TCP handle of libuv, as node:net has it. */
-interface Handle {
-  onconnection?: (status: number, client?: { close(): void }) => void;
-  listen(backlog: number): number;
-  getsockname(address: object): number;
-  close(): void;
-}
-
-type CreateHandle = (
-  address: string,
-  port: number,
-  family: 4 | 6,
-  fd: number,
-  flags: number,
-) => Handle | number;
-
-/** UV_TCP_IPV6ONLY of libuv. */
-const ipv6Only = 1;
-
-/** Undocumented, so undefined where this Node does not have it; also where the system refuses. */
-function listeningHandle(address: string, family: 4 | 6, port: number): Handle | undefined {
-  const { _createServerHandle: create } = net as { _createServerHandle?: CreateHandle };
-  const handle = create?.(address, port, family, -1, family === 6 ? ipv6Only : 0);
-  if (typeof handle !== "object") return undefined;
-  handle.onconnection = (_, client) => client?.close();
-  if (handle.listen(1) === 0) return handle;
-  handle.close();
-  return undefined;
-}
-
-function isAddress(bound: Partial<AddressInfo>): bound is AddressInfo {
-  return bound.address !== undefined && bound.family !== undefined && bound.port !== undefined;
+  if (handle === undefined) return holdServer(address, port);
+  return { address: handle.address, release: () => handle.close() };
 }
 
 async function holdServer(address: string, port: number): Promise<Held> {
