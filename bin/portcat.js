@@ -21,17 +21,19 @@ const program = `${__dirname}/../dist/portcat.js`;
  */
 function cacheFolder() {
   const { HOME, XDG_CACHE_HOME, NODE_DISABLE_COMPILE_CACHE } = process.env;
-  if (!HOME || !process.getuid || NODE_DISABLE_COMPILE_CACHE) return undefined;
+  const uid = process.getuid?.();
   // A relative one is to be ignored (XDG Base Directory Specification).
-  const parent = isAbsolute(XDG_CACHE_HOME ?? "") ? XDG_CACHE_HOME : `${HOME}/.cache`;
+  const given = isAbsolute(XDG_CACHE_HOME ?? "");
+  if (uid === undefined || NODE_DISABLE_COMPILE_CACHE || !(given || HOME)) return undefined;
+  const parent = given ? XDG_CACHE_HOME : `${HOME}/.cache`;
   const folder = `${parent}/portcat`;
   try {
-    if (statSync(HOME).uid !== process.getuid()) return undefined;
+    if (!given && statSync(HOME).uid !== uid) return undefined;
     for (const each of [parent, folder])
       if (!lstatSync(each, { throwIfNoEntry: false })) mkdirSync(each, { mode: 0o700 });
     const found = lstatSync(folder);
-    const safe = found.isDirectory() && found.uid === process.getuid() && !(found.mode & 0o022);
-    return safe ? folder : undefined;
+    const ours = found.uid === uid && statSync(parent).uid === uid;
+    return ours && found.isDirectory() && !(found.mode & 0o022) ? folder : undefined;
   } catch {
     // A home that is not there or not ours: no cache.
     return undefined;

@@ -14,7 +14,11 @@ const pipeBytes = 64 * 1024;
 
 /** stdout as a sink. Its end leaves stdout open. */
 export function openStdout(): Sink {
-  if (isTerminal(output) || plainPath) return plainSink();
+  if (plainPath) return plainSink();
+  if (isTerminal(output)) {
+    const own = reopen(output);
+    return own === undefined ? plainSink() : new DescriptorSink(own);
+  }
   const stats = fstatSync(output);
   if (stats.isFile()) return new DescriptorSink(output, fileBytes);
   if (!stats.isFIFO() && !stats.isSocket()) return new DescriptorSink(output);
@@ -38,17 +42,18 @@ export function writeLater(pipe: number): WriteLater {
 const plainSink = () => new StreamSink(process.stdout, "flush");
 
 /**
- * The same pipe under a descriptor of our own, or undefined where the system cannot (Linux can).
+ * The same pipe or terminal under a descriptor of our own, or undefined where the system cannot
+ * (Linux can).
  *
- * A pipe is written without blocking, so that signals and timers are served while its reader is
- * slow. That property belongs to the open pipe, not to us: other programs that share our stdout
- * would meet write errors. An open pipe of our own keeps it to ourselves.
+ * It is written without blocking, so that signals and timers are served while its reader is slow, or
+ * a terminal is stopped (^S). That property belongs to the open pipe, not to us: other programs that
+ * share our stdout would meet write errors. An open pipe of our own keeps it to ourselves.
  */
 function reopen(descriptor: number): number | undefined {
   try {
     return openSync(
       `/proc/self/fd/${String(descriptor)}`,
-      constants.O_WRONLY | constants.O_NONBLOCK,
+      constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
     );
   } catch {
     return undefined;

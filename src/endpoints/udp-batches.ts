@@ -6,6 +6,8 @@ import { UdpSource } from "./udp.ts";
 const bufferBytes = 256 * 1024;
 /** What may wait for a slow stdout: 16 MiB. */
 const mostLent = 64;
+/** However small they are, and fast they come, signals and timers have their turn. */
+const mostAtOnce = 512;
 /** No datagram is longer: the field for its length has 16 bits (RFC 768). */
 const longestBytes = 65_536;
 
@@ -66,7 +68,8 @@ export class UdpBatchSource extends UdpSource {
     const descriptor = descriptorOfDatagrams(this.socket);
     if (descriptor === undefined) return undefined;
     try {
-      while (this.received < this.count && this.#hasRoom()) {
+      for (let turn = 0; turn < mostAtOnce; turn++) {
+        if (this.received >= this.count || !this.#hasRoom()) break;
         const count = tryRead(descriptor, buffer, this.#length, longestBytes);
         if (count === undefined) break;
         this.#length += count;

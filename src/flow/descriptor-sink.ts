@@ -1,7 +1,7 @@
 import type { Chunk, Sink } from "./chunk.ts";
 import { tryWrite } from "./at-once.ts";
 
-const retryMs = 5;
+const longestRetryMs = 16;
 /** How many chunks are written with one call; IOV_MAX is 1024 (writev(2)). */
 const mostAtOnce = 512;
 /** How many turns of the event loop a full pipe is looked at again before we wait for it. */
@@ -110,10 +110,12 @@ export class DescriptorSink implements Sink {
       this.#blocked = false;
       if (!this.#over) this.#writeAll();
     };
-    // A descriptor that another process made non-blocking.
-    if (this.#writeLater === undefined) return void setTimeout(goOn, retryMs);
+    // A terminal, or a descriptor that another process made non-blocking.
+    const tries = this.#tries++;
+    if (this.#writeLater === undefined)
+      return void setTimeout(goOn, Math.min(2 ** tries, longestRetryMs));
     // A reader that is at work needs less time than it takes to be told of room.
-    if (this.#tries++ < mostTries) return void setImmediate(goOn);
+    if (tries < mostTries) return void setImmediate(goOn);
     const rest = (this.#waiting[0]?.bytes ?? nothing).subarray(this.#written);
     this.#writeLater(rest, (error) => {
       if (this.#over) return;

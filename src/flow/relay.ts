@@ -84,6 +84,7 @@ class Relay {
   #peerEnded = false;
   /** The peer says no more: its end, or its failure, has been read. */
   #silent = false;
+  #broke = false;
   #sending: Direction = "open";
   #receiving: Direction = "open";
   #settled = false;
@@ -183,8 +184,13 @@ class Relay {
     }
   }
 
+  /** Of a connection that broke it is not known how much the system has taken of the last write. */
+  get #sent(): number {
+    return this.#broke ? this.#peer.sink.delivered : this.#peer.sink.taken;
+  }
+
   #soFar(): string {
-    return `after ${String(this.#received)} bytes received and ${String(this.#peer.sink.delivered)} sent`;
+    return `after ${String(this.#received)} bytes received and ${String(this.#sent)} sent`;
   }
 
   #broken(doing: string, error: unknown): PortcatError {
@@ -265,6 +271,7 @@ class Relay {
   };
 
   readonly #sendingFailed = (error: unknown): void => {
+    this.#broke = true;
     this.#fail(this.#broken("send to", error));
     this.#local.source?.stop();
     this.#sendingOver();
@@ -272,6 +279,7 @@ class Relay {
 
   readonly #receivingFailed = (error: unknown): void => {
     this.#silent = true;
+    this.#broke = true;
     this.#fail(this.#broken("receive from", error));
     this.#local.source?.stop();
     this.#peerEnded = true;
@@ -337,11 +345,12 @@ class Relay {
     clearInterval(this.#idle);
     clearTimeout(this.#flushing);
     this.#rules.signal.removeEventListener("abort", this.#aborted);
+    const sent = this.#sent;
     this.#peer.source.stop();
     this.#peer.close();
     this.#resolve({
       received: this.#received,
-      sent: this.#peer.sink.delivered,
+      sent,
       failure: this.#failure,
       unwritten: this.#unwritten,
       local: this.#localFailure,
