@@ -9,6 +9,8 @@ export interface Arguments {
   portcat: string;
   nodes: string[];
   list: boolean;
+  targets: boolean;
+  install: boolean;
   save: boolean;
   chart: boolean;
   help: boolean;
@@ -23,9 +25,11 @@ Compare portcat with netcat-openbsd, ncat and socat, side by side.
 
   --quick           small sizes, three rounds: less than two minutes
   --only <text>     cells whose name contains it (repeatable)
-  --rounds <n>      counted rounds (7; with --quick 3)
+  --rounds <n>      counted rounds of every cell (most 7, with --quick 3; some have fewer, starts more)
   --portcat <path>  another bin/portcat.js
   --node <path>     a further Node for the start cells (repeatable)
+  --targets         show also our goals, and which are reached
+  --install         install missing peers with apt-get
   --save            write results.json and chart.svg also after part of the cells, or --quick
   --chart           only draw chart.svg from results.json
   --list            only print the cells' names
@@ -44,6 +48,8 @@ export function readArguments(argv: string[]): Arguments {
         portcat: { type: "string", default: resolve(__dirname, "../bin/portcat.js") },
         node: { type: "string", multiple: true, default: [] },
         list: { type: "boolean", default: false },
+        targets: { type: "boolean", default: false },
+        install: { type: "boolean", default: false },
         save: { type: "boolean", default: false },
         chart: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },

@@ -1,9 +1,10 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cell, Mode, Scale } from "./cell.ts";
+import type { Cell, Figures, Mode, Scale } from "./cell.ts";
 import {
   type Exit,
+  endAll,
   killAll,
   MeasureFailure,
   start,
@@ -13,8 +14,9 @@ import {
 import { fillIn, type ToolName, type Tools } from "./tools.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** One measurement has no longer than this. */
-const patienceMs = 60_000;
+/** One measurement has no longer than this, and the time its bytes take at the slowest. */
+const patienceMs = 90_000;
+const slowestBytesPerMs = 50_000;
 
 /** After a tool has ended, what is on its way to the far ends must have come within this. */
 const afterwardsMs = 3_000;
@@ -48,6 +50,8 @@ export interface Attempt {
   mode: Mode;
   /** This one will not count. */
   warmUp: boolean;
+  /** Aborted when the measurement is over, however it ended. */
+  over: AbortSignal;
   /** Starts a far end; its stdout is read by the benchmark unless it is a descriptor. */
   end(name: string, argv: (string | number)[], streams?: Streams): Started;
   /** Starts the tool. If it fails, so does the measurement; and if it ends and the far ends have not seen all soon after. */
@@ -71,7 +75,7 @@ let paths = 0;
 /** As many descriptors as the system lets us have. */
 const raiseLimit = ["sh", "-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh"];
 
-function describeExit({ code, signal }: Exit, stderr: string): string {
+export function describeExit({ code, signal }: Exit, stderr: string): string {
   const how = signal === null ? `exit ${String(code)}` : signal;
   const said = stderr.trim().split("\n").slice(0, 2).join("; ");
   return `failed: ${how}${said === "" ? "" : `, ${said}`}`;
@@ -84,7 +88,7 @@ export async function measureOnce(
   tool: ToolName,
   mode: Mode,
   warmUp: boolean,
-): Promise<Record<string, number>> {
+): Promise<Figures> {
   const started: Started[] = [];
   const stopping = new Set<Started>();
   const descriptors = new Set<number>();
@@ -98,6 +102,8 @@ export async function measureOnce(
   const pinned = (core: "tool" | "ends", argv: string[]) =>
     mode === "pinned" && bench.cores ? ["taskset", "-c", String(bench.cores[core]), ...argv] : argv;
   const launch = (argv: string[], { stdin = "ignore", stdout = "ignore" }: Streams) => {
+    // After its end a measurement may still be on its way, and must not go on.
+    over.signal.throwIfAborted();
     const process = start(cell.manyDescriptors ? [...raiseLimit, ...argv] : argv, stdin, stdout);
     started.push(process);
     process.exit.catch(giveUp);
@@ -113,6 +119,7 @@ export async function measureOnce(
     tool,
     mode,
     warmUp,
+    over: over.signal,
     end: (name, argv, streams = {}) =>
       launch(pinned("ends", [join(bench.workspace.ends, name), ...argv.map(String)]), {
         stdout: "pipe",
@@ -139,7 +146,7 @@ export async function measureOnce(
     },
     pipe: async () => {
       const holder = attempt.end("pipe", []);
-      const [read = 0, write = 0] = await holder.says("ready");
+      const { read, write } = await holder.says("ready", "read", "write");
       const open = (descriptor: number, flags: number) =>
         attempt.open(`/proc/${String(holder.pid)}/fd/${String(descriptor)}`, flags);
       const pipe = { read: open(read, constants.O_RDONLY), write: open(write, constants.O_WRONLY) };
@@ -148,6 +155,7 @@ export async function measureOnce(
       return pipe;
     },
     open: (path, flags) => {
+      over.signal.throwIfAborted();
       const descriptor = openSync(path, flags);
       descriptors.add(descriptor);
       return descriptor;
@@ -164,16 +172,19 @@ export async function measureOnce(
       await process.exit;
     },
   };
-  const timer = setTimeout(() => {
-    giveUp(new MeasureFailure("timed out"));
-  }, patienceMs);
+  const timer = setTimeout(
+    () => {
+      giveUp(new MeasureFailure("timed out"));
+    },
+    patienceMs + (cell.bytes ?? 0) / slowestBytesPerMs,
+  );
   try {
     return await Promise.race([cell.measure(attempt), givenUp]);
   } finally {
     clearTimeout(timer);
     over.abort();
     attempt.close(...descriptors);
-    killAll(started.map(({ pid }) => pid));
+    await endAll(started.map(({ pid }) => pid).filter((pid) => pid !== 0));
     await Promise.allSettled(started.map(({ exit }) => exit));
   }
 }

@@ -30,6 +30,9 @@ export interface Metric {
   compared?: false;
 }
 
+/** The figures of one measurement, by the metrics' keys; a string is why there is none. */
+export type Figures = Record<string, number | string>;
+
 /** A tool that cannot do a cell, and why. */
 export interface Unable {
   unable: string;
@@ -44,6 +47,8 @@ export interface Cell {
   tools: Record<ToolName, string | Unable>;
   /** What a reader of the figures should know. */
   note?: string;
+  /** What one measurement moves, where that is much: it has more time. */
+  bytes?: number;
   /** Counted rounds, where they are not as many as in most cells. */
   rounds?: number;
   /** The processes may open as many descriptors as the system lets them. */
@@ -52,8 +57,8 @@ export interface Cell {
   warmUp?: false;
   /** The Node that runs portcat, if not the one that runs the benchmark. */
   node?: string;
-  /** The figures of one measurement, by the metrics' keys; throws a MeasureFailure. */
-  measure(attempt: Attempt): Promise<Record<string, number>>;
+  /** Measures once; throws a MeasureFailure. */
+  measure(attempt: Attempt): Promise<Figures>;
 }
 
 /** How much is measured. */

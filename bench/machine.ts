@@ -23,7 +23,7 @@ export function describeMachine(): Record<string, string> {
   };
 }
 
-/** The share of all processors' time in the next second that is not idle. */
+/** The share of all processors' time in the next half second that is not idle. */
 export async function busyShare(): Promise<number> {
   const times = () => {
     let all = 0;
@@ -35,7 +35,7 @@ export async function busyShare(): Promise<number> {
     return { all, idle };
   };
   const before = times();
-  await sleep(1000);
+  await sleep(500);
   const after = times();
   return 1 - (after.idle - before.idle) / (after.all - before.all);
 }

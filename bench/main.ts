@@ -12,7 +12,7 @@ import { throughputCells } from "./cells/throughput.ts";
 import { udpReceiveCells, udpSendCells } from "./cells/udp.ts";
 import { drawChart } from "./chart.ts";
 import { busyShare, describeMachine } from "./machine.ts";
-import { killAll, usableCores } from "./processes.ts";
+import { killAll, twoCores } from "./processes.ts";
 import { complain, say } from "./report.ts";
 import type { Results, Row } from "./results.ts";
 import { measureCell } from "./rounds.ts";
@@ -23,10 +23,7 @@ import { makeWorkspace } from "./workspace.ts";
 const resultsPath = join(__dirname, "results.json");
 const chartPath = join(__dirname, "chart.svg");
 
-/** More of the processors' time than this, taken by other work, and the figures are not worth much. */
-const mostBusyShare = 0.1;
-
-function chooseCells(scale: Scale, { only, nodes }: Arguments): Cell[] {
+function chooseCells(scale: Scale, { only, nodes, rounds }: Arguments): Cell[] {
   const cells = [
     ...throughputCells(scale),
     ...roundTripCells(scale),
@@ -42,7 +39,7 @@ function chooseCells(scale: Scale, { only, nodes }: Arguments): Cell[] {
     ({ name }) => only.length === 0 || only.some((text) => name.includes(text)),
   );
   if (chosen.length === 0) throw new UsageError(`--only: no cell is named so; --list names them`);
-  return chosen;
+  return rounds === undefined ? chosen : chosen.map((cell) => ({ ...cell, rounds }));
 }
 
 function versionsOf(tools: Tools): Record<string, string> {
@@ -62,7 +59,7 @@ function writeChart(): void {
 }
 
 /** All cells in turn; each is shown as soon as it is measured. */
-async function measure(bench: Bench, cells: Cell[]): Promise<Results> {
+async function measure(bench: Bench, cells: Cell[], targets: boolean): Promise<Results> {
   const rows: Row[] = [];
   const { scale, tools } = bench;
   const results: Results = {
@@ -74,13 +71,15 @@ async function measure(bench: Bench, cells: Cell[]): Promise<Results> {
   };
   for (const [name, text] of Object.entries({ ...results.versions, ...results.machine }))
     say(`${name}: ${text}`);
-  const busy = await busyShare();
-  if (busy > mostBusyShare)
-    complain(`other work takes ${(100 * busy).toFixed(0)} % of the processors: expect odd figures`);
+  let before = await busyShare();
   for (const cell of cells) {
-    const measured = await measureCell(bench, cell);
+    const figures = await measureCell(bench, cell);
+    const after = await busyShare();
+    const otherWork = Math.max(before, after);
+    const measured = figures.map((row) => ({ ...row, otherWork }));
+    before = after;
     rows.push(...measured);
-    for (const line of describeCell(measured)) say(line);
+    for (const line of describeCell(measured, targets)) say(line);
   }
   return results;
 }
@@ -91,9 +90,9 @@ function prepare(given: Arguments, scale: Scale): Bench {
     throw new UsageError("a C compiler, cc, is missing: the far ends are C programs");
   if (!existsSync(given.portcat))
     throw new UsageError(`no ${given.portcat}; \`npm run build\` makes the program`);
-  const tools = findTools(process.execPath, given.portcat);
+  const tools = findTools(process.execPath, given.portcat, given.install);
   if ("missing" in tools.portcat) throw new UsageError(`portcat ${tools.portcat.missing}`);
-  const [ends, tool] = usableCores();
+  const [ends, tool] = twoCores() ?? [];
   const canPin = isInstalled("taskset", "--version");
   const cores = canPin && ends !== undefined && tool !== undefined ? { tool, ends } : undefined;
   if (!cores) complain("one core, or no taskset: only unpinned");
@@ -115,7 +114,7 @@ async function main(): Promise<void> {
   }
   const chosenScale = given.quick ? quickScale : fullScale;
   const { rounds } = given;
-  const scale = rounds === undefined ? chosenScale : { ...chosenScale, rounds, starts: rounds };
+  const scale = rounds === undefined ? chosenScale : { ...chosenScale, rounds };
   const cells = chooseCells(scale, given);
   if (given.list) {
     for (const { name } of cells) say(name);
@@ -129,8 +128,8 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", interrupted).on("SIGTERM", interrupted);
   try {
-    const results = await measure(bench, cells);
-    for (const line of describeResults(results)) say(line);
+    const results = await measure(bench, cells, given.targets);
+    for (const line of describeResults(results, given.targets)) say(line);
     if (given.save || (!given.quick && given.only.length === 0)) {
       // As the other files are formatted, so that it can be kept beside them.
       const text = await format(JSON.stringify(results), { parser: "json", printWidth: 100 });

@@ -30,6 +30,8 @@ export interface Row {
   target: string | null;
   reached: boolean | null;
   note?: string;
+  /** The share of the processors' time that other work took just before or after, whichever was more. */
+  otherWork?: number;
 }
 
 /** What was measured on what. */

@@ -1,6 +1,7 @@
 import { type Bench, measureOnce } from "./attempt.ts";
-import type { Cell, Metric, Mode, Target } from "./cell.ts";
+import type { Cell, Figures, Metric, Mode, Target } from "./cell.ts";
 import { MeasureFailure } from "./processes.ts";
+import { complain } from "./report.ts";
 import type { Row, ToolResult } from "./results.ts";
 import { type PeerName, type ToolName, toolNames } from "./tools.ts";
 
@@ -16,12 +17,13 @@ export function median(values: number[]): number | null {
 }
 
 /** More digits than these are noise. */
-function rounded(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Number(value.toPrecision(5));
+function rounded(value: number): number {
+  return Number(value.toPrecision(5));
 }
 
 interface Measured {
-  figures: Record<string, number>[];
+  figures: Figures[];
+  /** Of the counted rounds. */
   failures: string[];
 }
 
@@ -44,7 +46,8 @@ async function measureMode(bench: Bench, cell: Cell, mode: Mode): Promise<Map<To
         state.inARow = 0;
       } catch (error) {
         if (!(error instanceof MeasureFailure)) throw error;
-        state.failures.push(withoutFolders(bench, error.message));
+        if (round >= 0) state.failures.push(withoutFolders(bench, error.message));
+        else complain(`${cell.name}, warming up ${tool}: ${error.message}`);
         state.inARow++;
       }
     }
@@ -71,10 +74,10 @@ function inWords(target: Target, metric: Metric): string {
 function isReached(
   target: Target,
   { better }: Metric,
-  own: number | null,
+  { median: own, failures }: ToolResult,
   best: number | null,
 ): boolean {
-  if (own === null) return false;
+  if (own === null || failures.length > 0) return false;
   const within = (value: number, bound: number) =>
     better === "higher" ? value >= bound : value <= bound;
   if (target.value !== undefined && !within(own, target.value)) return false;
@@ -95,8 +98,10 @@ function toRow(
     toolNames.map((tool): [ToolName, ToolResult] => {
       const commandLine = cell.tools[tool];
       const found = bench.tools[tool];
-      const { figures = [], failures = [] } = measured.get(tool) ?? {};
-      const values = figures.flatMap((figure) => rounded(figure[metric.key]) ?? []);
+      const { figures = [], failures: failed = [] } = measured.get(tool) ?? {};
+      const all = figures.flatMap((figure) => figure[metric.key] ?? []);
+      const values = all.filter((value) => typeof value === "number").map(rounded);
+      const failures = [...failed, ...all.filter((value) => typeof value === "string")];
       const none = { median: null, min: null, max: null };
       if (typeof commandLine !== "string")
         return [tool, { values, ...none, failures: [commandLine.unable] }];
@@ -134,7 +139,7 @@ function toRow(
     bestPeer,
     ratio: own === null || best === null || best === 0 ? null : own / best,
     target: target ? inWords(target, metric) : null,
-    reached: target ? isReached(target, metric, own, best) : null,
+    reached: target ? isReached(target, metric, tools.portcat, best) : null,
     ...(cell.note === undefined ? {} : { note: cell.note }),
   };
 }

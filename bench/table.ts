@@ -21,6 +21,29 @@ export function rowName({ cell, label }: Row): string {
   return label === "" ? cell : `${cell}, ${label}`;
 }
 
+/** More of the processors' time than this, taken by other work, and the figures are not worth much. */
+const mostOtherWork = 0.1;
+
+/** The number that stands for a remark. */
+function numberOf(remark: string, remarks: string[]): string {
+  if (!remarks.includes(remark)) remarks.push(remark);
+  return `[${String(remarks.indexOf(remark) + 1)}]`;
+}
+
+/** The row's name; a number points at other work that was done meanwhile. */
+function markedName(row: Row, remarks: string[]): string {
+  const { otherWork = 0 } = row;
+  if (otherWork <= mostOtherWork) return rowName(row);
+  const remark = `other work took more than ${String(100 * mostOtherWork)} % of the processors`;
+  return `${rowName(row)} ${numberOf(remark, remarks)}`;
+}
+
+/** The least and the most, where there are several. */
+function spread({ decimals }: Row, { values, min, max }: ToolResult): string {
+  if (values.length < 2 || min === null || max === null) return "";
+  return `${min.toFixed(decimals)}-${max.toFixed(decimals)}`;
+}
+
 /** A median, or a dash; a number points at why some or all rounds have no figure. */
 function figure({ decimals }: Row, result: ToolResult, remarks: string[]): string {
   const text = result.median === null ? "-" : result.median.toFixed(decimals);
@@ -29,33 +52,46 @@ function figure({ decimals }: Row, result: ToolResult, remarks: string[]): strin
   const count =
     result.median === null ? "" : `${String(result.failures.length)} of ${String(rounds)} rounds: `;
   const remark = count + [...new Set(result.failures)].join(" | ");
-  if (!remarks.includes(remark)) remarks.push(remark);
-  return `${text} [${String(remarks.indexOf(remark) + 1)}]`;
+  return `${text} ${numberOf(remark, remarks)}`;
 }
 
-const header = ["", "mode", "unit", ...toolNames, "ratio", "to", "better", "target", ""];
+const header = [
+  "",
+  "mode",
+  "unit",
+  ...toolNames,
+  "ratio",
+  "to",
+  "portcat min-max",
+  "best min-max",
+  "better",
+];
 
-function tableLines(rows: Row[], remarks: string[]): string[] {
+function tableLines(rows: Row[], remarks: string[], targets: boolean): string[] {
   const body = rows.map((row) => [
-    rowName(row),
+    markedName(row, remarks),
     row.mode,
     row.unit,
     ...toolNames.map((tool) => figure(row, row.tools[tool], remarks)),
     row.ratio?.toFixed(2) ?? "-",
     row.bestPeer ?? "",
+    spread(row, row.tools.portcat),
+    row.bestPeer === null ? "" : spread(row, row.tools[row.bestPeer]),
     row.better,
-    row.target ?? "",
-    row.reached === null ? "" : row.reached ? "reached" : "MISSED",
+    ...(targets
+      ? [row.target ?? "", row.reached === null ? "" : row.reached ? "reached" : "MISSED"]
+      : []),
   ]);
-  return columns([header, ...body], [0, 1, 2, 8, 9, 10, 11]);
+  const heads = [...header, ...(targets ? ["target", ""] : [])];
+  return columns([heads, ...body], [0, 1, 2, 8, 11, 12, 13]);
 }
 
 /** One cell, as soon as it is measured: the command lines, then its rows. */
-export function describeCell(rows: Row[]): string[] {
+export function describeCell(rows: Row[], targets: boolean): string[] {
   const [first] = rows;
   if (!first) return [];
   const remarks: string[] = [];
-  const table = tableLines(rows, remarks);
+  const table = tableLines(rows, remarks, targets);
   return [
     "",
     `${first.cell}${first.note === undefined ? "" : ` (${first.note})`}`,
@@ -68,19 +104,23 @@ export function describeCell(rows: Row[]): string[] {
   ];
 }
 
-/** The whole table: medians, and the ratio of portcat's to the best peer's. */
-export function describeResults({ rows }: Results): string[] {
+/**
+ * The whole table: medians, and the ratio of portcat's to the best peer's.
+ *
+ * @param targets - show also our goals, and which are reached
+ */
+export function describeResults({ rows }: Results, targets: boolean): string[] {
   const remarks: string[] = [];
-  const table = tableLines(rows, remarks);
+  const table = tableLines(rows, remarks, targets);
   const marked = rows.filter(({ reached }) => reached !== null);
   const reached = marked.filter((row) => row.reached).length;
   return [
     "",
-    "Medians; the ratio is portcat's to the best peer's of that row. The pinned ratio is the one that counts.",
+    "Medians; the ratio is portcat's to the best peer's of that row, min-max are these two's over the rounds. The pinned ratio is the one that counts.",
     "",
     ...table,
     "",
     ...remarks.map((remark, index) => `[${String(index + 1)}] ${remark}`),
-    `${String(reached)} of ${String(marked.length)} targets reached`,
+    ...(targets ? [`${String(reached)} of ${String(marked.length)} targets reached`] : []),
   ];
 }

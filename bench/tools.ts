@@ -71,14 +71,22 @@ function installPackage(name: string): boolean {
   }
 }
 
-/** Finds all tools and asks for their versions; installs missing peers where this is root's machine. */
-export function findTools(node: string, portcat: string): Tools {
+/**
+ * Finds all tools and asks for their versions.
+ *
+ * @param install - installs missing peers, where this is root's machine
+ */
+export function findTools(node: string, portcat: string, install: boolean): Tools {
   const version = run([node, portcat, "--version"])?.trim() ?? "";
-  const missing = `not installed, and not installable here`;
   const found = (name: PeerName) => {
     const peer = peers[name];
-    const here = findPeer(peer) ?? (installPackage(peer.package) ? findPeer(peer) : undefined);
-    return here ?? { missing };
+    const here = findPeer(peer);
+    if (here) return here;
+    const missing = install ? "not installed, and not installable here" : "not installed";
+    const installed = install && installPackage(peer.package) ? findPeer(peer) : undefined;
+    if (!installed)
+      complain(`${peer.package} is ${missing}${install ? "" : "; --install does it with apt-get"}`);
+    return installed ?? { missing };
   };
   return {
     portcat: /^\d+\.\d+/.test(version)

@@ -1,10 +1,11 @@
 import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Attempt } from "../attempt.ts";
-import type { Cell, Scale } from "../cell.ts";
+import type { Cell, Figures, Scale } from "../cell.ts";
 import {
   freePort,
   groupMemoryKiB,
+  groupMemoryKind,
   MeasureFailure,
   type Started,
   waitForListener,
@@ -17,7 +18,7 @@ const messageBytes = 1024;
 const servedMs = 20_000;
 
 /** The numbers of a line, or none if it has not come in time. */
-async function within(ms: number, line: Promise<number[]>): Promise<number[] | undefined> {
+async function within<Line>(ms: number, line: Promise<Line>): Promise<Line | undefined> {
   const over = new AbortController();
   try {
     return await Promise.race([line, sleep(ms, undefined, { signal: over.signal })]);
@@ -37,11 +38,11 @@ async function startListener(
   const drain = attempt.end("drain", [expected], { stdin: output.read });
   const tool = attempt.start({ PORT: port }, { stdin, stdout: output.write });
   attempt.close(output.read, output.write);
-  await waitForListener("tcp", port);
+  await waitForListener("tcp", port, attempt.over);
   return { port, tool, drain };
 }
 
-async function measureClients(attempt: Attempt, count: number): Promise<Record<string, number>> {
+async function measureClients(attempt: Attempt, count: number): Promise<Figures> {
   const stdin = await attempt.pipe();
   const { port, tool, drain } = await startListener(attempt, count * messageBytes, stdin.read);
   attempt.close(stdin.read);
@@ -50,25 +51,31 @@ async function measureClients(attempt: Attempt, count: number): Promise<Record<s
   const idleKiB = groupMemoryKiB(tool.pid);
 
   const clients = attempt.end("clients", [port, count], { stdin: "pipe" });
-  const [start = 0] = (await within(servedMs, clients.says("connected"))) ?? [];
-  const [reachedNs] = (await within(servedMs, drain.says("reached"))) ?? [];
+  const connected = await within(servedMs, clients.says("connected", "start"));
+  const reached = connected && (await within(servedMs, drain.says("reached", "at")));
   const answers = attempt.tool !== "socat";
-  if (answers && reachedNs !== undefined) {
+  if (answers && reached) {
     writeSync(stdin.write, Buffer.alloc(messageBytes, "answer "));
     await within(servedMs, clients.says("answered"));
   }
   const servedKiB = groupMemoryKiB(tool.pid);
   clients.stdin?.end();
-  const [answered = 0, ended = 0] = await clients.says("done");
+  const { answered, ended } = await clients.says("done", "answered", "ended");
   await attempt.stop(tool, "SIGTERM", 5000);
-  const [, bytes = 0] = await drain.says("done");
+  const { bytes } = await drain.says("done", "last", "bytes");
 
   const heard = Math.floor(bytes / messageBytes);
   const lost = Math.max(count - heard, answers ? count - answered : ended);
+  const ofAll = `of ${String(count)} clients`;
   return {
-    ...(reachedNs === undefined ? {} : { served: (reachedNs - start) / 1e9 }),
+    served: reached
+      ? (reached.at - connected.start) / 1e9
+      : `failed: ${String(heard)} ${ofAll} were heard within ${String(servedMs / 1000)} s`,
     lost,
-    ...(lost === count ? {} : { memory: (servedKiB - idleKiB) / (count - lost) }),
+    memory:
+      lost < count
+        ? (servedKiB - idleKiB) / (count - lost)
+        : `failed: ${String(count - lost)} ${ofAll} were served`,
   };
 }
 
@@ -77,7 +84,7 @@ export function clientCells(scale: Scale): Cell[] {
   return scale.clients.map((count): Cell => ({
     name: `${count.toLocaleString("en")} clients`,
     modes: ["unpinned"],
-    rounds: Math.min(scale.fewRounds, scale.rounds),
+    rounds: scale.fewRounds,
     warmUp: false,
     manyDescriptors: true,
     metrics: [
@@ -92,7 +99,7 @@ export function clientCells(scale: Scale): Cell[] {
       },
       {
         key: "memory",
-        label: "memory of each",
+        label: `memory of each (${groupMemoryKind})`,
         unit: "KiB",
         better: "lower",
         decimals: 1,
@@ -105,7 +112,7 @@ export function clientCells(scale: Scale): Cell[] {
       ncat: "ncat -l -k -m 20000 127.0.0.1 PORT",
       socat: "socat TCP-LISTEN:PORT,bind=127.0.0.1,fork,backlog=4096 -",
     },
-    note: "each sends 1 KiB, and is sent 1 KiB from stdin (not by socat, whose stdin goes to one of them); resident memory over the idle listener's, of all processes",
+    note: "each sends 1 KiB, and is sent 1 KiB from stdin (not by socat, whose stdin goes to one of them); memory over the idle listener's, of all processes",
     measure: (attempt) => measureClients(attempt, count),
   }));
 }
@@ -132,10 +139,10 @@ export function shortConnectionCells({ shortConnections }: Scale): Cell[] {
           count,
           attempt.tool === "nc" ? 1 : 16,
         ]);
-        const [start = 0, end = 0, good = 0] = await clients.says("done");
-        await within(1000, drain.says("reached"));
+        const { start, end, good } = await clients.says("done", "start", "end", "good");
+        await within(1000, drain.says("reached", "at"));
         await attempt.stop(tool, "SIGTERM", 5000);
-        const [, bytes = 0] = await drain.says("done");
+        const { bytes } = await drain.says("done", "last", "bytes");
         if (good < count)
           throw new MeasureFailure(`failed: ${String(good)} of ${String(count)} were served`);
         if (bytes !== count * 10)

@@ -8,7 +8,7 @@ const alone: Unable = { unable: "portcat alone" };
 const metrics: Metric[] = [
   { key: "seconds", label: "time", unit: "s", better: "lower", decimals: 3 },
   { key: "rate", label: "rate", unit: "GB/s", better: "higher", decimals: 2 },
-  { key: "memory", label: "peak memory", unit: "MiB", better: "lower", decimals: 1 },
+  { key: "memory", label: "peak memory (RSS)", unit: "MiB", better: "lower", decimals: 1 },
 ];
 
 /** Measures, and looks at the tool's peak of resident memory as long as it runs. */
@@ -39,12 +39,12 @@ async function withPeak(
 
 /** Time must grow with the bytes, and memory not at all. */
 export function growthCells(scale: Scale): Cell[] {
-  const rounds = Math.min(scale.fewRounds, scale.rounds);
   return scale.growthBytes.flatMap((bytes): Cell[] => {
     const size = bytes < GiB ? `${String(bytes / MiB)} MiB` : `${String(bytes / GiB)} GiB`;
     const common = {
       modes: ["pinned" as const],
-      rounds: bytes > GiB ? 1 : rounds,
+      rounds: bytes > GiB ? 1 : scale.fewRounds,
+      bytes,
       warmUp: false as const,
       metrics,
     };

@@ -32,7 +32,7 @@ export function roundTripCells({ roundTrips, modes }: Scale): Cell[] {
         trips,
         ...attempt.toolArguments({ PORT: port }),
       ]);
-      const [p50 = 0, p99 = 0] = await end.says("done");
+      const { p50, p99 } = await end.says("done", "p50", "p99");
       return { p50: p50 / 1000, p99: p99 / 1000 };
     },
   }));

@@ -10,7 +10,7 @@ import { tcp } from "./throughput.ts";
 /** From spawn to exit, in milliseconds. */
 async function spawnTime(attempt: Attempt, input: string, argv: string[]): Promise<number> {
   const end = attempt.end("spawn-time", [input, ...argv]);
-  const [ns = 0, status = 1] = await end.says("done");
+  const { ns, status } = await end.says("done", "ns", "status");
   if (status !== 0) throw new MeasureFailure(`failed: exit ${String(status)}`);
   return ns / 1e6;
 }
@@ -100,11 +100,11 @@ export function startCells(scale: Scale, nodes: string[]): Cell[] {
         const program = node ?? attempt.bench.node;
         if (!connects) return measureStart(attempt, program, "");
         const sink = attempt.end("sink", [0]);
-        const [port = 0] = await sink.says("ready");
+        const { port } = await sink.says("ready", "port");
         const figures = await measureStart(attempt, program, "0123456789", {
           PORT: String(port),
         });
-        const [, , bytes] = await sink.says("done");
+        const { bytes } = await sink.says("done", "start", "end", "bytes");
         if (bytes !== 10) throw new MeasureFailure(`lost bytes: ${String(bytes)} of 10`);
         return figures;
       },
@@ -118,14 +118,16 @@ export function idleCells(scale: Scale): Cell[] {
     {
       name: "idle listener",
       modes: ["unpinned"],
-      rounds: Math.min(scale.fewRounds, scale.rounds),
+      rounds: scale.fewRounds,
       warmUp: false,
-      metrics: [{ key: "memory", label: "memory", unit: "MiB", better: "lower", decimals: 1 }],
+      metrics: [
+        { key: "memory", label: "memory (RSS)", unit: "MiB", better: "lower", decimals: 1 },
+      ],
       tools: tcp.receive,
       measure: async (attempt) => {
         const port = await freePort();
         const tool = attempt.start({ PORT: port });
-        await waitForListener("tcp", port);
+        await waitForListener("tcp", port, attempt.over);
         await sleep(300);
         const memory = memoryKiB(tool.pid, "VmRSS") / 1024;
         await attempt.stop(tool, "SIGTERM", 1000);

@@ -78,7 +78,7 @@ function rate(bytes: number, startNs: number, endNs: number): Record<string, num
   return { rate: bytes / (endNs - startNs) };
 }
 
-function expectBytes(where: string, found: number | undefined, expected: number): void {
+function expectBytes(where: string, found: number, expected: number): void {
   if (found !== expected)
     throw new MeasureFailure(`lost bytes: ${where} ${String(found)} of ${String(expected)}`);
 }
@@ -92,7 +92,7 @@ async function listen(
 ): Promise<{ end: Started; values: Record<string, string> }> {
   const path = attempt.path();
   const end = attempt.end(name, [transport.name === "TCP" ? 0 : path, ...rest]);
-  const [port = 0] = await end.says("ready");
+  const { port } = await end.says("ready", "port");
   return { end, values: { PORT: String(port), PATH: path } };
 }
 
@@ -116,10 +116,10 @@ export async function measureSend(
   const { end, values } = await listen(attempt, transport, "sink");
   const tool = attempt.start(values, { stdin });
   attempt.close(stdin);
-  const [start = 0, done = 0, received] = await end.says("done");
+  const { start, ended, received } = await end.says("done", "start", "ended", "received");
   await attempt.stop(tool, undefined, 1000);
   expectBytes("received", received, bytes);
-  return rate(bytes, start, done);
+  return rate(bytes, start, ended);
 }
 
 /**
@@ -147,17 +147,23 @@ export async function measureReceive(
     const tool = attempt.start(values, { stdout: stdout < 0 ? "ignore" : stdout });
     if (stdout >= 0) attempt.close(stdout);
     const place = transport.name === "TCP" ? values.PORT : values.PATH;
-    await waitForListener(transport.name === "TCP" ? "tcp" : "unix", place);
+    await waitForListener(transport.name === "TCP" ? "tcp" : "unix", place, attempt.over);
     const source = attempt.end("source", [place, bytes]);
-    const [start = 0, ended = 0, sent, clean] = await source.says("done");
-    const [last = 0, drained = bytes] = (await drain?.says("done")) ?? [];
+    const { start, ended, sent, clean } = await source.says(
+      "done",
+      "start",
+      "ended",
+      "sent",
+      "clean",
+    );
+    const drained = await drain?.says("done", "last", "bytes");
     await attempt.stop(tool, undefined, 1000);
     expectBytes("sent", sent, bytes);
-    expectBytes("came out", drained, bytes);
+    if (drained) expectBytes("came out", drained.bytes, bytes);
     if (output === "file") expectBytes("written", statSync(file).size, bytes);
     if (output === "null" && clean !== 1)
       throw new MeasureFailure("lost bytes: it left with a reset");
-    return rate(bytes, start, output === "pipe" ? last : ended);
+    return rate(bytes, start, drained?.last ?? ended);
   } finally {
     rmSync(file, { force: true });
   }
@@ -193,22 +199,23 @@ async function measureBoth(
     );
     const tool = attempt.start(values, { stdin, stdout });
     attempt.close(stdin, stdout);
-    const [start = 0, receivedAt = 0, received] = await end.says("received");
-    const [, , sent] = await end.says("sent");
-    expectBytes("received", received, bytes);
-    expectBytes("sent", sent, bytes);
-    const [, writtenAt = 0, written] = kind === "file" ? await end.says("written") : [];
-    const [drainedAt = 0, drained] = (await drain?.says("done")) ?? [];
+    const received = await end.says("received", "start", "last", "bytes");
+    const sent = await end.says("sent", "start", "last", "bytes");
+    expectBytes("received", received.bytes, bytes);
+    expectBytes("sent", sent.bytes, bytes);
+    const out = drain
+      ? await drain.says("done", "last", "bytes")
+      : await end.says("written", "start", "last", "bytes");
     await attempt.stop(tool, undefined, 1000);
-    expectBytes("came out", written ?? drained, bytes);
-    return rate(bytes * 2, start, Math.max(receivedAt, writtenAt, drainedAt));
+    expectBytes("came out", out.bytes, bytes);
+    return rate(bytes * 2, received.start, Math.max(received.last, out.last));
   } finally {
     rmSync(file, { force: true });
   }
 }
 
 /** Bytes a second through one connection, one way and both ways, for each kind of stdin and stdout. */
-export function throughputCells({ modes }: Scale): Cell[] {
+export function throughputCells({ modes, throughputBytes }: Scale): Cell[] {
   return [tcp, unix].flatMap((transport): Cell[] => {
     const { name, send, receive, both } = transport;
     // What is asked for over TCP; a UNIX socket shall be no worse than the best peer's.
@@ -223,7 +230,15 @@ export function throughputCells({ modes }: Scale): Cell[] {
       metric: Metric,
       note: string,
       measure: Cell["measure"],
-    ): Cell => ({ name: what, modes, metrics: [metric], tools, note, measure });
+    ): Cell => ({
+      name: what,
+      modes,
+      metrics: [metric],
+      tools,
+      note,
+      bytes: tools === both ? 2 * throughputBytes : throughputBytes,
+      measure,
+    });
     return [
       cell(`file -> ${name}`, send, target(1.25), oneWay, (attempt) =>
         measureSend(attempt, transport, "file"),

@@ -1,6 +1,6 @@
 /* udp-source PORT SIZE RATE COUNT: sends datagrams from one socket. Until it reads a byte from stdin it sends a
-   single byte every 10 ms, for the tool to show that it is up; then COUNT datagrams of SIZE, each with its
-   number in its first four bytes, RATE a second. Prints "done START END COUNT". */
+   single byte every 10 ms, for the tool to show that it is up; then COUNT datagrams of SIZE,
+   RATE a second. Prints "done START END COUNT". */
 #include "ends.h"
 #include <poll.h>
 #include <sched.h>
@@ -24,7 +24,6 @@ int main(int argc, char **argv) {
     long long due = start + (number / BATCH) * BATCH * 1000000000LL / rate;
     /* Yielding lets the reader of the tool's output run where it shares this core. */
     while (number % BATCH == 0 && now_ns() < due) sched_yield();
-    memcpy(datagram, &(unsigned){htonl((unsigned)number)}, 4);
     while (send(peer, datagram, size, 0) < 0) {
       if (errno == ECONNREFUSED) continue;
       if (errno != ENOBUFS && errno != EINTR) fail("send");
