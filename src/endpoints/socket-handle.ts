@@ -5,6 +5,7 @@ import { plainPath } from "./plain-path.ts";
 /** A libuv handle as Node has it. Undocumented: every member is looked at before it is used. */
 interface Handle {
   readonly fd?: unknown;
+  readonly bytesWritten?: unknown;
   readonly writeQueueSize?: unknown;
   readonly useUserBuffer?: unknown;
   readonly readStart?: unknown;
@@ -42,10 +43,14 @@ function validDescriptor(fd: unknown): number | undefined {
   return typeof fd === "number" && fd >= 0 ? fd : undefined;
 }
 
-/** Bytes written to the socket that the system has not taken yet. */
-export function queuedBytes(socket: Socket): number {
-  const queued = handleOf(socket)?.writeQueueSize;
-  return typeof queued === "number" ? queued : socket.writableLength;
+/** Of the bytes written to the socket's stream, those that the system has taken. */
+export function bytesTaken(socket: Socket): number {
+  const handle = handleOf(socket);
+  // What the handle was given, and what of it still waits there.
+  const { bytesWritten, writeQueueSize } = handle ?? {};
+  if (typeof bytesWritten === "number" && typeof writeQueueSize === "number")
+    return bytesWritten - writeQueueSize;
+  return socket.bytesWritten - socket.writableLength;
 }
 
 /** What `net.Socket` takes to read into buffers of ours. */

@@ -4,7 +4,7 @@ import type { Chunk } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
 import { tryWrite } from "../flow/at-once.ts";
 import { plainPath } from "./plain-path.ts";
-import { descriptorOf, queuedBytes } from "./socket-handle.ts";
+import { bytesTaken, descriptorOf } from "./socket-handle.ts";
 import { behindEnd } from "./socket-reads.ts";
 
 const nothing = Buffer.alloc(0);
@@ -38,7 +38,7 @@ export class SocketSink extends StreamSink {
 
   /** What Node holds for a slow peer is not taken yet. */
   override get taken(): number {
-    return this.#direct + this.#socket.bytesWritten - queuedBytes(this.#socket);
+    return this.#direct + bytesTaken(this.#socket);
   }
 
   override write(chunk: Chunk): void {
