@@ -101,7 +101,7 @@ function groupOf(program: Command, name: string): Command {
 /** "help tcp listen" and "tcp help listen" as "tcp listen --help", which loads what it describes. */
 export function helpAsOption(argv: readonly string[]): readonly string[] {
   const [first = "", second] = argv;
-  const inGroup = first in groups && second === "help";
+  const inGroup = Object.hasOwn(groups, first) && second === "help";
   if (first !== "help" && !inGroup) return argv;
   return [...(inGroup ? [first] : []), ...argv.slice(inGroup ? 2 : 1), "--help"];
 }

@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: "plain",
           include: [
-            "test/e2e/{end-of-input,keep-open,leaving,tcp,udp}.test.ts",
+            "test/e2e/{end-of-input,keep-open,leaving,message-sizes,tcp,udp,udp-batches}.test.ts",
             "test/property/reset.test.ts",
           ],
           env: { PORTCAT_PLAIN: "1" },

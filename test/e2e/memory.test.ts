@@ -1,19 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import {
-  closeSync,
-  createReadStream,
-  existsSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, createReadStream, existsSync, openSync, writeSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { descriptorOf, mebibyte } from "../helpers/content.ts";
 import { systemPipe } from "../helpers/pipe.ts";
+import { memoryOf, watchMemory } from "../helpers/processes.ts";
 import { readAt } from "../helpers/readers.ts";
 import { startServer } from "../helpers/sockets.ts";
 import { temporaryFolder, Tool } from "../helpers/tool.ts";
@@ -36,32 +30,6 @@ function largeFile(): { path: string; hash: string } {
   }
   closeSync(file);
   return { path, hash: hash.digest("hex") };
-}
-
-/** What a process occupies now, or with VmHWM has occupied at most, in bytes; NaN once it is gone. */
-function memoryOf(tool: Tool, field: "VmRSS" | "VmHWM"): number {
-  try {
-    const status = readFileSync(`/proc/${String(tool.child.pid)}/status`, "utf8");
-    return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB`, "m").exec(status)?.[1]);
-  } catch {
-    return NaN;
-  }
-}
-
-/** The most that a process occupied from now on, as far as can be seen before it is gone. */
-function watchMemory(tool: Tool): () => number {
-  let most = 0;
-  const look = () => {
-    const now = memoryOf(tool, "VmHWM");
-    if (now > most) most = now;
-  };
-  const timer = setInterval(look, 20);
-  onTestFinished(() => clearInterval(timer));
-  return () => {
-    look();
-    clearInterval(timer);
-    return most;
-  };
 }
 
 const measurable = existsSync("/proc/self/status");

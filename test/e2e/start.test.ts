@@ -1,12 +1,24 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { version } from "../../package.json";
 import { portcat, temporaryFolder } from "../helpers/tool.ts";
 
 /** Starts it with a cache folder of the test's own, and makes sure that it did what it should. */
-async function start(env: Record<string, string>): Promise<void> {
-  const run = portcat(["--version"], { env: { NODE_COMPILE_CACHE: "", ...env } });
+async function start(env: Record<string, string>, cwd?: string): Promise<void> {
+  const run = portcat(["--version"], {
+    env: { NODE_COMPILE_CACHE: "", ...env },
+    ...(cwd !== undefined && { cwd }),
+  });
   expect(await run.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
   expect(run.stdout.toString()).toBe(`${version}\n`);
 }
@@ -62,4 +74,64 @@ describe.skipIf(process.platform === "win32")("the compiled program", () => {
     await start({ XDG_CACHE_HOME: file });
     await start({ XDG_CACHE_HOME: locked });
   });
+
+  test.each([
+    ["relative", "cache"],
+    ["relative to a folder that is there", "."],
+    ["empty", ""],
+  ])("is kept below ~/.cache where XDG_CACHE_HOME is %s", async (_, name) => {
+    const [home, cwd] = [temporaryFolder(), temporaryFolder()];
+    await start({ HOME: home, XDG_CACHE_HOME: name }, cwd);
+    expect(filesIn(join(home, ".cache", "portcat")).size).toBe(1);
+    expect(readdirSync(home)).toEqual([".cache"]);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  test.each([
+    ["whose group may write to it", 0o770],
+    ["that everybody may write to", 0o777],
+    ["that others may write to, as to /tmp", 0o1777],
+  ])("is not kept in a folder %s", async (_, mode) => {
+    const cache = temporaryFolder();
+    mkdirSync(join(cache, "portcat"));
+    chmodSync(join(cache, "portcat"), mode);
+    await start({ XDG_CACHE_HOME: cache });
+    expect(readdirSync(join(cache, "portcat"))).toEqual([]);
+  });
+
+  test("is not kept where a link leads, to a folder of ours or to nowhere", async () => {
+    const [cache, elsewhere] = [temporaryFolder(), temporaryFolder()];
+    symlinkSync(elsewhere, join(cache, "portcat"));
+    await start({ XDG_CACHE_HOME: cache });
+    expect(readdirSync(elsewhere)).toEqual([]);
+    const other = temporaryFolder();
+    symlinkSync(join(elsewhere, "missing"), join(other, "portcat"));
+    await start({ XDG_CACHE_HOME: other });
+    expect(readdirSync(elsewhere)).toEqual([]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "is not kept in the home of somebody else (run as root)",
+    async () => {
+      const home = temporaryFolder();
+      chownSync(home, 12345, 12345);
+      await start({ HOME: home, XDG_CACHE_HOME: "" });
+      expect(readdirSync(home)).toEqual([]);
+    },
+  );
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "is not kept in a folder of somebody else (run as root)",
+    async () => {
+      const cache = temporaryFolder();
+      mkdirSync(join(cache, "portcat"));
+      chownSync(join(cache, "portcat"), 12345, 12345);
+      await start({ XDG_CACHE_HOME: cache });
+      expect(readdirSync(join(cache, "portcat"))).toEqual([]);
+      const foreign = temporaryFolder();
+      chownSync(foreign, 12345, 12345);
+      await start({ XDG_CACHE_HOME: foreign });
+      expect(filesIn(foreign).size).toBe(0);
+    },
+  );
 });

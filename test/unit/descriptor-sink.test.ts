@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { writeLater } from "../../src/endpoints/stdout.ts";
 import { DescriptorSink, type WriteLater } from "../../src/flow/descriptor-sink.ts";
 import { turns } from "../helpers/memory.ts";
@@ -81,6 +81,46 @@ describe.skipIf(process.platform !== "linux")("on Linux", () => {
   const pieces = [0, 1, 299_999, 300_000, 300_000, 300_512, 301_024, content.length];
   const chunks = pieces.map((end, index) => content.subarray(pieces[index - 1] ?? 0, end));
 
+  /** A full pipe is looked at again for three turns: then the sink waits for it. */
+  const turnsOfTrying = 3;
+
+  /** A pipe that does not block, and how a sink is to write to it once it is full. */
+  function pipe(byStream: boolean) {
+    const path = join(temporaryFolder(), "pipe");
+    execFileSync("mkfifo", [path]);
+    const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+    const reader = openSync(path, O_RDONLY | O_NONBLOCK);
+    const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+    const later = byStream ? vi.fn(writeLater(writer)) : undefined;
+    return { reader, writer, later };
+  }
+
+  /** What is in a pipe, 64 KiB at most. */
+  function readSome(reader: number): Buffer {
+    const buffer = Buffer.alloc(64 * 1024);
+    try {
+      return buffer.subarray(0, readSync(reader, buffer, 0, buffer.length, null));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "EAGAIN" });
+      return Buffer.alloc(0);
+    }
+  }
+
+  /** Reads until the sink has ended, in rests that are longer than it tries by itself. */
+  async function readSlowly(
+    reader: number,
+    told: { finished: number; failures: unknown[] },
+  ): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (;;) {
+      const over = told.finished + told.failures.length > 0;
+      const part = readSome(reader);
+      parts.push(part);
+      if (over && part.length === 0) return Buffer.concat(parts);
+      await turns(turnsOfTrying + 2);
+    }
+  }
+
   test.each([
     ["one by one, by trying again", false, false],
     ["many at once, by trying again", true, false],
@@ -89,12 +129,7 @@ describe.skipIf(process.platform !== "linux")("on Linux", () => {
   ])(
     "a pipe that is full and does not block gets the rest when there is room, in order: %s",
     async (_, many, byStream) => {
-      const path = join(temporaryFolder(), "pipe");
-      execFileSync("mkfifo", [path]);
-      const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
-      const reader = open(path, O_RDONLY | O_NONBLOCK);
-      const writer = openSync(path, O_WRONLY | O_NONBLOCK);
-      const later = byStream ? writeLater(writer) : undefined;
+      const { reader, writer, later } = pipe(byStream);
       const { sink, told, releases, write, writeMany } = openSink(writer, later);
       if (many) writeMany(chunks);
       else for (const chunk of chunks) write(chunk);
@@ -103,37 +138,86 @@ describe.skipIf(process.platform !== "linux")("on Linux", () => {
       expect(sink.delivered).toBeGreaterThan(0);
       expect(sink.delivered).toBeLessThan(300_000);
       expect([told.finished, releases]).toEqual([0, [1, 1, 0, 0, 0, 0, 0, 0]]);
-      const parts: Buffer[] = [];
-      for (let count = 0; count < content.length;) {
-        const buffer = Buffer.alloc(64 * 1024);
-        try {
-          const length = readSync(reader, buffer, 0, buffer.length, null);
-          parts.push(buffer.subarray(0, length));
-          count += length;
-        } catch (error) {
-          expect(error).toMatchObject({ code: "EAGAIN" });
-        }
-        await turns(1);
-      }
-      while (told.finished === 0) await turns(1);
-      expect(Buffer.concat(parts).equals(content)).toBe(true);
+      expect((await readSlowly(reader, told)).equals(content)).toBe(true);
       expect(sink.delivered).toBe(content.length);
       expect([told, releases]).toEqual([{ finished: 1, failures: [] }, chunks.map(() => 1)]);
+      if (later !== undefined) expect(later.mock.calls.length).toBeGreaterThan(1);
     },
   );
 
+  test("a reader that is at work is not waited for by a stream: the sink looks again by itself", async () => {
+    const { reader, writer, later } = pipe(true);
+    const { sink, told, write } = openSink(writer, later);
+    for (const chunk of chunks) write(chunk);
+    sink.end();
+    const parts: Buffer[] = [];
+    while (told.finished === 0) {
+      parts.push(readSome(reader));
+      await turns(1);
+    }
+    parts.push(readSome(reader));
+    expect(Buffer.concat(parts).equals(content)).toBe(true);
+    expect(later).not.toHaveBeenCalled();
+  });
+
   test("the reader of a full pipe that leaves is a failure: EPIPE, and everything is released", async () => {
-    const path = join(temporaryFolder(), "pipe");
-    execFileSync("mkfifo", [path]);
-    const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
-    const reader = openSync(path, O_RDONLY | O_NONBLOCK);
-    const writer = openSync(path, O_WRONLY | O_NONBLOCK);
-    const { sink, told, releases, writeMany } = openSink(writer, writeLater(writer));
+    const { reader, writer, later } = pipe(true);
+    const { sink, told, releases, writeMany } = openSink(writer, later);
     writeMany(chunks);
     sink.end();
+    await turns(turnsOfTrying + 2);
+    expect(later).toHaveBeenCalledOnce();
+    expect(told.failures).toEqual([]);
+    const { delivered } = sink;
     closeSync(reader);
     while (told.failures.length === 0) await turns(1);
     expect(told.failures).toMatchObject([{ code: "EPIPE" }]);
     expect([told.finished, releases]).toEqual([0, chunks.map(() => 1)]);
+    expect(sink.delivered).toBe(delivered);
   });
+
+  test.each([
+    ["taken at once, by trying again", 10, false],
+    ["taken at once, by a stream", 10, true],
+    ["taken once there is room, by trying again", 300_000, false],
+    ["taken once there is room, by a stream", 300_000, true],
+  ])(
+    "a chunk whose release writes the next one, larger than the pipe, is followed by it once: %s",
+    async (_, firstBytes, byStream) => {
+      const { reader, writer, later } = pipe(byStream);
+      const sink = new DescriptorSink(writer, undefined, later);
+      const told = { finished: 0, failures: [] as unknown[] };
+      sink.open(
+        () => told.finished++,
+        (error) => told.failures.push(error),
+      );
+      const parts = [
+        content.subarray(0, firstBytes),
+        content.subarray(firstBytes, firstBytes + 7),
+        Buffer.from(content.subarray(0, 400_000)).reverse(),
+        content.subarray(0, 70_000),
+      ];
+      const releases = parts.map(() => 0);
+      const writePart = (index: number) => {
+        const bytes = parts[index];
+        if (bytes === undefined) return;
+        const release = () => {
+          releases[index] = (releases[index] ?? 0) + 1;
+          // The second was written behind the first: the ones after it are written by its release.
+          if (index >= 1) writePart(index + 1);
+          if (index === parts.length - 1) sink.end();
+        };
+        sink.write({ bytes, release });
+      };
+      writePart(0);
+      writePart(1);
+      const read = await readSlowly(reader, told);
+      const expected = Buffer.concat(parts);
+      expect(read.length).toBe(expected.length);
+      expect(read.equals(expected)).toBe(true);
+      expect(sink.delivered).toBe(expected.length);
+      expect([told, releases]).toEqual([{ finished: 1, failures: [] }, [1, 1, 1, 1]]);
+      if (later !== undefined) expect(later).toHaveBeenCalled();
+    },
+  );
 });

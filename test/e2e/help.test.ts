@@ -1,0 +1,27 @@
+import { describe, expect, test } from "vitest";
+import { portcat } from "../helpers/tool.ts";
+
+/** What it prints, which has to be all that it does. */
+async function printed(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await portcat(args, { stdin: "null" }).ended;
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
+  return stdout.toString();
+}
+
+describe("help", () => {
+  test.each([
+    ["help tcp listen", "tcp listen --help", /--keep-open/],
+    ["tcp help listen", "tcp listen --help", /--keep-open/],
+    ["help udp send", "udp send --help", /--lines/],
+    ["unix help connect", "unix connect --help", /--bytes/],
+    ["help address", "address --help", /--udp/],
+    ["help tcp", "tcp --help", /listen .*\n.*connect/],
+    ["tcp help", "tcp --help", /listen .*\n.*connect/],
+    ["help", "--help", /tcp .*\n(.*\n)*.*address/],
+  ])("`portcat %s` prints what `portcat %s` prints, options and all", async (asked, same, part) => {
+    const help = await printed(...asked.split(" "));
+    expect(help).toBe(await printed(...same.split(" ")));
+    expect(help).toMatch(part);
+    expect(help).toMatch(new RegExp(`^Usage: portcat ${same.replace(/ ?--help$/, "")}`));
+  });
+});

@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type * as fs from "node:fs";
+import { statSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { udpPeer } from "../helpers/datagrams.ts";
+import { startServer } from "../helpers/sockets.ts";
+
+// What decides is read once, when the modules are loaded: each test loads its own.
+beforeEach(() => void vi.resetModules());
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.doUnmock("node:fs");
+});
+
+describe.each<[name: string, value: string | undefined, isPlain: boolean]>([
+  ["with PORTCAT_PLAIN=1", "1", true],
+  ["with PORTCAT_PLAIN=0", "0", false],
+  ["without PORTCAT_PLAIN", undefined, false],
+])("%s", (_, value, isPlain) => {
+  beforeEach(() => void vi.stubEnv("PORTCAT_PLAIN", value));
+  const way = isPlain ? "through Node's stream alone" : "in our own way";
+
+  test(`a socket of ours is read ${way}`, async () => {
+    const { SocketReads } = await import("../../src/endpoints/socket-reads.ts");
+    const { socketOptions } = new SocketReads();
+    if (isPlain) expect(socketOptions).toEqual({});
+    else expect(Object.keys(socketOptions)).toEqual(["onread"]);
+  });
+
+  test(`a socket that a server has accepted is read ${way}`, async () => {
+    const { adopt, SocketReads } = await import("../../src/endpoints/socket-reads.ts");
+    const server = createServer({ pauseOnConnect: true });
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    onTestFinished(() => void client.destroy());
+    const [accepted] = (await once(server, "connection")) as [Socket];
+    const adopted = adopt(accepted, new SocketReads());
+    onTestFinished(() => void adopted.destroy());
+    expect(adopted === accepted).toBe(isPlain);
+  });
+
+  test(`a socket is written ${way}`, async () => {
+    const { SocketSink } = await import("../../src/endpoints/socket-sink.ts");
+    const { tcpEnds } = await import("../../src/endpoints/connection.ts");
+    const { port, client } = await startServer();
+    const socket = connect(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    const peer = await client();
+    if (socket.connecting) await once(socket, "connect");
+    const sink = new SocketSink(socket, tcpEnds(socket), () => false);
+    sink.open(
+      () => undefined,
+      () => undefined,
+    );
+    const arrived = once(peer.socket, "data");
+    await new Promise<void>((resolve) =>
+      sink.write({ bytes: Buffer.from("bytes"), release: resolve }),
+    );
+    // Node counts what it writes, and knows nothing of what we write past it.
+    expect(socket.bytesWritten).toBe(isPlain ? 5 : 0);
+    expect(sink.delivered).toBe(5);
+    await arrived;
+    expect(peer.received().toString()).toBe("bytes");
+  });
+
+  test(`a UDP socket is read and written ${way}`, async () => {
+    const { descriptorOfDatagrams } = await import("../../src/endpoints/socket-handle.ts");
+    const { UdpSink } = await import("../../src/endpoints/udp.ts");
+    const [{ socket }, peer] = [await udpPeer(), await udpPeer()];
+    const connected = once(socket, "connect");
+    socket.connect(peer.port, "127.0.0.1");
+    await connected;
+    expect(descriptorOfDatagrams(socket) === undefined).toBe(isPlain);
+    const send = vi.spyOn(socket, "send");
+    const sink = new UdpSink(socket, {
+      destination: () => undefined,
+      refused: () => undefined,
+      done: () => undefined,
+    });
+    sink.write({ bytes: Buffer.from("datagram"), release: () => undefined });
+    expect((await peer.next()).bytes.toString()).toBe("datagram");
+    expect(send).toHaveBeenCalledTimes(isPlain ? 1 : 0);
+  });
+
+  test(`stdout that is a file is written ${way}`, async () => {
+    const file = statSync(import.meta.filename);
+    vi.doMock("node:fs", async (original) => ({
+      ...(await original<typeof fs>()),
+      fstatSync: () => file,
+    }));
+    const { openStdout } = await import("../../src/endpoints/stdout.ts");
+    const { DescriptorSink } = await import("../../src/flow/descriptor-sink.ts");
+    const { StreamSink } = await import("../../src/flow/stream-sink.ts");
+    expect(openStdout()).toBeInstanceOf(isPlain ? StreamSink : DescriptorSink);
+  });
+});
