@@ -137,7 +137,7 @@ describe.skipIf(process.platform !== "linux")("udp bind that nobody watches", ()
       pipe.handedOver();
       const idle = memoryOf(tool, "VmRSS");
       const most = watchMemory(tool);
-      const flood = numbered(1600, 60_000);
+      const flood = numbered(4000, 60_000);
       await sendAll(port, flood);
       const occupied = most() - idle;
       tool.child.kill("SIGTERM");
@@ -153,9 +153,10 @@ describe.skipIf(process.platform !== "linux")("udp bind that nobody watches", ()
       expect(bytes).toBeGreaterThan(8 * mebibyte);
       expect(bytes).toBeLessThanOrEqual(17 * mebibyte);
       expect(idle).toBeGreaterThan(0);
-      expect(occupied).toBeLessThan(64 * mebibyte);
+      // Beside them, what Node has of the dropped ones until it is collected: not the 229 MiB of all.
+      expect(occupied).toBeLessThan(128 * mebibyte);
       const output = await readToEnd(pipe);
-      const first = Buffer.concat(flood.slice(0, 3));
+      const first = Buffer.concat(flood.slice(0, 20));
       expect(output.equals(first.subarray(0, output.length))).toBe(true);
     },
   );
