@@ -98,10 +98,18 @@ function groupOf(program: Command, name: string): Command {
   return found ?? program.command(name).description(groups[name] ?? "");
 }
 
-/** "help tcp listen" and "tcp help listen" as "tcp listen --help", which loads what it describes. */
+/**
+ * "help tcp listen" and "tcp help listen" as "tcp listen --help", which loads what it describes. Of
+ * a command that does not exist only its name is left, which is an error.
+ */
 export function helpAsOption(argv: readonly string[]): readonly string[] {
   const [first = "", second] = argv;
   const inGroup = Object.hasOwn(groups, first) && second === "help";
   if (first !== "help" && !inGroup) return argv;
-  return [...(inGroup ? [first] : []), ...argv.slice(inGroup ? 2 : 1), "--help"];
+  const [name, sub] = inGroup ? [first, argv[2]] : [second, argv[2]];
+  if (name === undefined) return ["--help"];
+  const typed = Object.hasOwn(groups, name) && sub !== undefined ? [name, sub] : [name];
+  const exists = Object.hasOwn(groups, typed.join(" "));
+  const known = exists || commands.some(([words]) => words === typed.join(" "));
+  return known ? [...typed, "--help"] : typed;
 }

@@ -24,4 +24,13 @@ describe("help", () => {
     expect(help).toMatch(part);
     expect(help).toMatch(new RegExp(`^Usage: portcat ${same.replace(/ ?--help$/, "")}`));
   });
+
+  test.each(["help nonsense", "help tcp nonsense", "tcp help nonsense"])(
+    "`portcat %s` says that there is no such command, with code 2",
+    async (asked) => {
+      const { code, stdout, stderr } = await portcat(asked.split(" "), { stdin: "null" }).ended;
+      expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toContain("unknown command 'nonsense'");
+    },
+  );
 });
