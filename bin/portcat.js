@@ -69,10 +69,7 @@ function requireCached(folder) {
   const cachedData = readCache(file);
   const source = readFileSync(program, "utf8");
   const text = `(function (exports, require, module) {${source}\n})`;
-  const script = new Script(text, {
-    filename: program,
-    cachedData,
-  });
+  const script = new Script(text, { filename: program, cachedData });
   if (cachedData === undefined || script.cachedDataRejected)
     process.once("exit", () => writeCache(file, script.createCachedData()));
   const module = { exports: {} };

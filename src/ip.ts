@@ -4,7 +4,6 @@
  * the text cannot be such an address.
  */
 export function isIP(text: string): 0 | 4 | 6 {
-  if (!text.includes(":") && !/^[\d.]+$/.test(text)) return 0;
-  if (!/[:.]/.test(text)) return 0;
+  if (!text.includes(":") && !/^\d+\.[\d.]+$/.test(text)) return 0;
   return process.getBuiltinModule("node:net").isIP(text) as 0 | 4 | 6;
 }

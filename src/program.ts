@@ -103,13 +103,13 @@ function groupOf(program: Command, name: string): Command {
  * a command that does not exist only its name is left, which is an error.
  */
 export function helpAsOption(argv: readonly string[]): readonly string[] {
-  const [first = "", second] = argv;
+  const [first = "", second, sub] = argv;
   const inGroup = Object.hasOwn(groups, first) && second === "help";
   if (first !== "help" && !inGroup) return argv;
-  const [name, sub] = inGroup ? [first, argv[2]] : [second, argv[2]];
+  const name = inGroup ? first : second;
   if (name === undefined) return ["--help"];
   const typed = Object.hasOwn(groups, name) && sub !== undefined ? [name, sub] : [name];
-  const exists = Object.hasOwn(groups, typed.join(" "));
-  const known = exists || commands.some(([words]) => words === typed.join(" "));
+  const words = typed.join(" ");
+  const known = Object.hasOwn(groups, words) || commands.some(([each]) => each === words);
   return known ? [...typed, "--help"] : typed;
 }

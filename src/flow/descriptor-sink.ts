@@ -77,7 +77,7 @@ export class DescriptorSink implements Sink {
   }
 
   #writeAll(): void {
-    while (this.#waiting.length > 0 && !this.#blocked) {
+    while (this.#waiting.length > 0) {
       const next = this.#next();
       let count: number | undefined;
       try {
@@ -110,8 +110,8 @@ export class DescriptorSink implements Sink {
       this.#blocked = false;
       if (!this.#over) this.#writeAll();
     };
-    // A terminal, or a descriptor that another process made non-blocking.
     const tries = this.#tries++;
+    // A terminal, or a descriptor that another process made non-blocking.
     if (this.#writeLater === undefined)
       return void setTimeout(goOn, Math.min(2 ** tries, longestRetryMs));
     // A reader that is at work needs less time than it takes to be told of room.

@@ -142,8 +142,8 @@ async function run(
     });
   // Where each datagram is shown, or its sender answered, it is read by itself.
   const each = answers || flags.hex || context.datagramsShown();
-  const Source = each ? UdpSource : UdpBatchSource;
-  const source = new Source(socket, flags.count ?? Infinity);
+  const Reads = each ? UdpSource : UdpBatchSource;
+  const source = new Reads(socket, flags.count ?? Infinity);
   const sink = new UdpSink(socket, {
     destination: () => asSocketWants(peer ?? latest, family),
     refused: (error, to) => {
