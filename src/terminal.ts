@@ -1,4 +1,4 @@
-import { fstatSync, type Stats, statSync } from "node:fs";
+import { constants, fstatSync, openSync, type Stats, statSync } from "node:fs";
 
 /**
  * Whether a descriptor is a terminal (isatty(3)).
@@ -21,4 +21,23 @@ export function isTerminal(descriptor: number): boolean {
 export function isNullDevice(stats: Stats): boolean {
   if (!stats.isCharacterDevice()) return false;
   return statSync("/dev/null", { throwIfNoEntry: false })?.rdev === stats.rdev;
+}
+
+/**
+ * The same pipe or terminal under a descriptor of our own, or undefined where the system cannot
+ * (Linux can).
+ *
+ * It is written without blocking, so that signals and timers are served while its reader is slow, or
+ * a terminal is stopped (^S). That property belongs to the open pipe, not to us: other programs that
+ * share it would meet write errors. An open pipe of our own keeps it to ourselves.
+ */
+export function reopenWithoutBlocking(descriptor: number): number | undefined {
+  try {
+    return openSync(
+      `/proc/self/fd/${String(descriptor)}`,
+      constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
+  } catch {
+    return undefined;
+  }
 }

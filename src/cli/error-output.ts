@@ -1,6 +1,6 @@
-import { constants, fstatSync, openSync, writeSync } from "node:fs";
-import { codeOf } from "../errors.ts";
-import { isTerminal } from "../terminal.ts";
+import { fstatSync } from "node:fs";
+import { tryWrite } from "../flow/at-once.ts";
+import { isTerminal, reopenWithoutBlocking } from "../terminal.ts";
 
 const descriptor = 2;
 /** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
@@ -57,13 +57,14 @@ export class ErrorOutput {
   #writeWaiting(): void {
     this.#retry = undefined;
     for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
-      let count: number;
+      let count: number | undefined;
       try {
-        count = writeSync(this.#fd ?? descriptor, bytes);
-      } catch (error) {
-        if (codeOf(error) === "EAGAIN")
-          this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
-        else this.#forget();
+        count = tryWrite(this.#fd ?? descriptor, bytes);
+      } catch {
+        return this.#forget();
+      }
+      if (count === undefined) {
+        this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
         return;
       }
       this.#waitingBytes -= count;
@@ -79,15 +80,15 @@ export class ErrorOutput {
   }
 }
 
-/** Our own non-blocking opening of the pipe or terminal that stderr is, where the system has such (Linux). */
+/** Our own non-blocking opening of the pipe or terminal that stderr is, where the system has such. */
 function openWithoutBlocking(): number | undefined {
   try {
     const stats = fstatSync(descriptor);
     if (stats.isSocket()) return undefined;
-    if (!isTerminal(descriptor) && !stats.isFIFO()) return descriptor;
-    const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-    return openSync(`/proc/self/fd/${String(descriptor)}`, flags);
+    const terminal = isTerminal(descriptor);
+    if (!terminal && !stats.isFIFO()) return descriptor;
+    return reopenWithoutBlocking(descriptor) ?? (terminal ? descriptor : undefined);
   } catch {
-    return isTerminal(descriptor) ? descriptor : undefined;
+    return undefined;
   }
 }

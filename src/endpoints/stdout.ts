@@ -1,9 +1,9 @@
-import { constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { constants, fstatSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { DescriptorSink, type WriteLater } from "../flow/descriptor-sink.ts";
 import type { Sink } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
-import { isNullDevice, isTerminal } from "../terminal.ts";
+import { isNullDevice, isTerminal, reopenWithoutBlocking } from "../terminal.ts";
 import { plainPath } from "./plain-path.ts";
 
 const output = 1;
@@ -16,13 +16,13 @@ const pipeBytes = 64 * 1024;
 export function openStdout(): Sink {
   if (plainPath) return plainSink();
   if (isTerminal(output)) {
-    const own = reopen(output);
+    const own = reopenWithoutBlocking(output);
     return own === undefined ? plainSink() : new DescriptorSink(own);
   }
   const stats = fstatSync(output);
   if (stats.isFile()) return new DescriptorSink(output, fileBytes);
   if (!stats.isFIFO() && !stats.isSocket()) return new DescriptorSink(output);
-  const own = reopen(output);
+  const own = reopenWithoutBlocking(output);
   return own === undefined ? plainSink() : new DescriptorSink(own, pipeBytes, writeLater(own));
 }
 
@@ -40,25 +40,6 @@ export function writeLater(pipe: number): WriteLater {
 }
 
 const plainSink = () => new StreamSink(process.stdout, "flush");
-
-/**
- * The same pipe or terminal under a descriptor of our own, or undefined where the system cannot
- * (Linux can).
- *
- * It is written without blocking, so that signals and timers are served while its reader is slow, or
- * a terminal is stopped (^S). That property belongs to the open pipe, not to us: other programs that
- * share our stdout would meet write errors. An open pipe of our own keeps it to ourselves.
- */
-function reopen(descriptor: number): number | undefined {
-  try {
-    return openSync(
-      `/proc/self/fd/${String(descriptor)}`,
-      constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
-    );
-  } catch {
-    return undefined;
-  }
-}
 
 export const stdoutIsTerminal = (): boolean => isTerminal(output);
 
