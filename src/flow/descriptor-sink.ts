@@ -6,6 +6,8 @@ const longestRetryMs = 16;
 const mostAtOnce = 512;
 /** How many turns of the event loop a full pipe is looked at again before we wait for it. */
 const mostTries = 3;
+/** PIPE_BUF: as much is taken by a pipe in whole or not at all (pipe(7)), so what it has is known exactly. */
+const wholeBytes = 4096;
 const nothing = Buffer.alloc(0);
 
 /** Writes bytes to the descriptor when it takes them, and then calls back. */
@@ -117,10 +119,11 @@ export class DescriptorSink implements Sink {
     // A reader that is at work needs less time than it takes to be told of room.
     if (tries < mostTries) return void setImmediate(goOn);
     const rest = (this.#waiting[0]?.bytes ?? nothing).subarray(this.#written);
-    this.#writeLater(rest, (error) => {
+    const next = rest.subarray(0, wholeBytes);
+    this.#writeLater(next, (error) => {
       if (this.#over) return;
       if (error) return this.#fail(error);
-      this.#took(rest.length);
+      this.#took(next.length);
       goOn();
     });
   }

@@ -7,6 +7,7 @@ import type { Chunk, Sink } from "./chunk.ts";
 export class SharedSink {
   readonly #sink: Sink;
   readonly #members = new Set<(error: unknown) => void>();
+  readonly #turns: Turns = { waiting: [], over: 0 };
   #error: unknown;
 
   constructor(sink: Sink) {
@@ -24,6 +25,7 @@ export class SharedSink {
   member(): Sink {
     return new Member(
       this.#sink,
+      this.#turns,
       (failed) => {
         if (this.#error !== undefined) failed(this.#error);
         else this.#members.add(failed);
@@ -33,25 +35,41 @@ export class SharedSink {
   }
 }
 
+/** Whose chunks the one sink still has to take, in order, and the bytes of those that it has let go of. */
+interface Turns {
+  readonly waiting: Member[];
+  over: number;
+}
+
 class Member implements Sink {
-  delivered = 0;
+  #delivered = 0;
   #pending = 0;
   #ending = false;
   #over = false;
   #finished: () => void = () => undefined;
   #failed: (error: unknown) => void = () => undefined;
   readonly #sink: Sink;
+  readonly #turns: Turns;
   readonly #join: (failed: (error: unknown) => void) => void;
   readonly #leave: (failed: (error: unknown) => void) => void;
 
   constructor(
     sink: Sink,
+    turns: Turns,
     join: (failed: (error: unknown) => void) => void,
     leave: (failed: (error: unknown) => void) => void,
   ) {
     this.#sink = sink;
+    this.#turns = turns;
     this.#join = join;
     this.#leave = leave;
+  }
+
+  /** Of the chunk that the one sink is at, if it is ours, the part that it has taken. */
+  get delivered(): number {
+    const { waiting, over } = this.#turns;
+    const atOurs = !this.#over && waiting[0] === this;
+    return this.#delivered + (atOurs ? this.#sink.delivered - over : 0);
   }
 
   get taken(): number {
@@ -70,11 +88,14 @@ class Member implements Sink {
 
   write(chunk: Chunk): void {
     this.#pending++;
+    this.#turns.waiting.push(this);
     this.#sink.write({
       ...chunk,
       release: () => {
         this.#pending--;
-        if (!this.#over) this.delivered += chunk.bytes.length;
+        this.#turns.waiting.shift();
+        this.#turns.over += chunk.bytes.length;
+        if (!this.#over) this.#delivered += chunk.bytes.length;
         chunk.release();
         this.#finishIfDone();
       },
@@ -94,6 +115,7 @@ class Member implements Sink {
   }
 
   readonly #fail = (error: unknown): void => {
+    this.#delivered = this.delivered;
     this.#over = true;
     this.#leave(this.#fail);
     this.#failed(error);

@@ -1,8 +1,7 @@
-import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { mebibyte, newFile } from "../helpers/content.ts";
 import { udpPeer } from "../helpers/datagrams.ts";
-import { type Pipe, systemPipe } from "../helpers/pipe.ts";
+import { readToEnd, systemPipe } from "../helpers/pipe.ts";
 import { holdUp, memoryOf, udpRead, watchMemory } from "../helpers/processes.ts";
 import { portcat, type Running } from "../helpers/tool.ts";
 
@@ -35,16 +34,6 @@ async function sendAll(port: number, datagrams: readonly Buffer[]): Promise<void
     if (index % 2 === 1) await udpRead(port);
   }
   await udpRead(port);
-}
-
-/** Reads a pipe from now on, to its end. */
-async function readToEnd({ reader }: Pipe): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  reader.on("data", (part: Buffer) => parts.push(part));
-  const over = once(reader, "end");
-  reader.resume();
-  await over;
-  return Buffer.concat(parts);
 }
 
 /** What the closed line counts. */

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, unlinkSync } from "node:fs";
+import { once } from "node:events";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -36,4 +37,14 @@ export function systemPipe(): Pipe {
     reader.destroy();
   });
   return { reader, writer, handedOver };
+}
+
+/** Reads a pipe from now on, to its end. */
+export async function readToEnd({ reader }: Pipe): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  reader.on("data", (part: Buffer) => parts.push(part));
+  const over = once(reader, "end");
+  reader.resume();
+  await over;
+  return Buffer.concat(parts);
 }
