@@ -9,6 +9,7 @@ import {
   throughStages,
 } from "./chunk.ts";
 import { cannotWrite, idleFailure, tooFew, withUnwritten } from "./endings.ts";
+import { IdleWatch } from "./idle-watch.ts";
 
 export interface RelayRules {
   /** The end of the local source is passed on to the peer at once (a FIN). */
@@ -94,10 +95,7 @@ class Relay {
   #flushing: NodeJS.Timeout | undefined;
   #acknowledging: NodeJS.Timeout | undefined;
   #acknowledgedAt: number | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #moved = 0;
-  #movedAt = 0;
-  #held: number | undefined;
+  #idle: IdleWatch | undefined;
 
   constructor(
     local: Local,
@@ -117,10 +115,7 @@ class Relay {
   start(): void {
     const { source, sink } = this.#local;
     const { signal, idleTimeoutMs } = this.#rules;
-    if (idleTimeoutMs > 0) {
-      this.#movedAt = performance.now();
-      this.#idle = setInterval(() => this.#checkIdle(), idleTimeoutMs / 8);
-    }
+    if (idleTimeoutMs > 0) this.#idle = this.#watchIdleness(idleTimeoutMs);
     this.#peer.sink.open(this.#sendingOver, this.#sendingFailed);
     sink?.open(this.#receivingOver, this.#localFailed);
     if (this.#settled) return;
@@ -164,24 +159,13 @@ class Relay {
     else this.#peerHasEnded();
   }
 
-  #checkIdle(): void {
-    const { idleTimeoutMs } = this.#rules;
-    const now = this.#received + this.#peer.sink.taken + (this.#local.sink?.taken ?? 0);
-    const idleMs = performance.now() - this.#movedAt;
-    if (now !== this.#moved) {
-      this.#moved = now;
-      this.#movedAt = performance.now();
-      this.#held = undefined;
-    } else if (idleMs >= idleTimeoutMs / 4) {
-      // A slow peer takes from the system before the system takes from us.
-      const holds = this.#peer.unacknowledged?.() ?? 0;
-      if (holds !== this.#held) {
-        this.#held = holds;
-        if (holds > 0) this.#movedAt = performance.now();
-      }
-      if (performance.now() - this.#movedAt >= idleTimeoutMs)
-        this.#abort(idleFailure(this.#peer, idleTimeoutMs));
-    }
+  #watchIdleness(timeoutMs: number): IdleWatch {
+    return new IdleWatch(
+      timeoutMs,
+      () => this.#received + this.#peer.sink.taken + (this.#local.sink?.taken ?? 0),
+      () => this.#peer.unacknowledged?.() ?? 0,
+      () => this.#abort(idleFailure(this.#peer, timeoutMs)),
+    );
   }
 
   /** Of a connection that broke it is not known how much the system has taken of the last write. */
@@ -311,7 +295,7 @@ class Relay {
   };
 
   #abort(why: PortcatError): void {
-    clearInterval(this.#idle);
+    this.#idle?.stop();
     this.#local.source?.stop();
     // It may hand out what it has read so far.
     this.#peer.source.stop();
@@ -342,7 +326,7 @@ class Relay {
       return;
     }
     this.#settled = true;
-    clearInterval(this.#idle);
+    this.#idle?.stop();
     clearTimeout(this.#flushing);
     this.#rules.signal.removeEventListener("abort", this.#aborted);
     const sent = this.#sent;
