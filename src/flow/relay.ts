@@ -45,6 +45,8 @@ const flushOnAbortMs = 1000;
 
 /** How often the system is asked whether it still holds something for a peer that we leave. */
 const acknowledgedMs = 20;
+/** How old its answer may be: nothing held counts once it has been said for as long. */
+const oldAnswerMs = 60;
 
 /**
  * Joins the near side to a peer until both directions are over. The rules of ending:
@@ -306,7 +308,7 @@ class Relay {
     this.#fail(reason);
     this.#endReceiving();
     if (this.#receiving !== "over") {
-      this.#flushing = setTimeout(() => {
+      this.#flushing ??= setTimeout(() => {
         const delivered = this.#local.sink?.delivered ?? this.#received;
         this.#unwritten = Math.max(0, this.#received - delivered);
         this.#failure = withUnwritten(this.#failure ?? reason, this.#unwritten);
@@ -347,10 +349,13 @@ class Relay {
    */
   #mayLeave(): boolean {
     if (this.#peer.unacknowledged === undefined) return true;
+    if (this.#peer.unacknowledged() > 0) {
+      this.#acknowledgedAt = undefined;
+      return false;
+    }
     const now = performance.now();
-    if (this.#acknowledgedAt === undefined || this.#peer.unacknowledged() > 0)
-      this.#acknowledgedAt = now;
-    return now - this.#acknowledgedAt >= this.#rules.lingerMs;
+    this.#acknowledgedAt ??= now;
+    return now - this.#acknowledgedAt >= Math.max(this.#rules.lingerMs, oldAnswerMs);
   }
 }
 

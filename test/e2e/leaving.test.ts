@@ -35,20 +35,22 @@ async function talkingSlowReader(): Promise<{ port: number; got: Promise<number>
 }
 
 describe.skipIf(process.platform !== "linux")("leaving a peer that talks and reads slowly", () => {
-  test.each([["--send-only"], ["--bytes", "5"]])(
-    "%s %s loses nothing of what was sent",
-    async (...flags) => {
-      const { port, got } = await talkingSlowReader();
-      const stdin = fileWith(Buffer.alloc(size, "x"));
-      const args = ["tcp", "connect", "127.0.0.1", String(port), ...flags];
-      const tool = new Tool(args, { stdin });
-      const { code, stdout } = await tool.ended;
-      expect(await got).toBe(size);
-      expect(code).toBe(0);
-      expect(stdout.toString()).toBe(flags[0] === "--bytes" ? "blah " : "");
-      expect(tool.all("closed")).toMatchObject([{ sent: size, reason: "end" }]);
-    },
-  );
+  test.each([
+    ["--send-only"],
+    ["--bytes", "5"],
+    ["--send-only", "--linger", "0"],
+    ["--bytes", "5", "--linger", "0"],
+  ])("%s loses nothing of what was sent", async (...flags) => {
+    const { port, got } = await talkingSlowReader();
+    const stdin = fileWith(Buffer.alloc(size, "x"));
+    const args = ["tcp", "connect", "127.0.0.1", String(port), ...flags];
+    const tool = new Tool(args, { stdin });
+    const { code, stdout } = await tool.ended;
+    expect(await got).toBe(size);
+    expect(code).toBe(0);
+    expect(stdout.toString()).toBe(flags[0] === "--bytes" ? "blah " : "");
+    expect(tool.all("closed")).toMatchObject([{ sent: size, reason: "end" }]);
+  });
 });
 
 test("a listener that cannot have its place leaves the ready file of the one that has it", async () => {
