@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { type Ends, hostPort } from "../events.ts";
 import type { Endpoint } from "../flow/chunk.ts";
+import { descriptorOf } from "./socket-handle.ts";
 import type { SocketReads } from "./socket-reads.ts";
 import { SocketSink } from "./socket-sink.ts";
 import { unacknowledged } from "./socket-tables.ts";
@@ -42,7 +43,10 @@ export function connectionOf(socket: Socket, ends: Ends, reads: SocketReads): Co
     ends,
     source: reads,
     sink: new SocketSink(socket, ends, () => reads.ended),
-    unacknowledged: () => unacknowledged(ends),
+    unacknowledged: () => {
+      const descriptor = ends.transport === "tcp" ? descriptorOf(socket) : undefined;
+      return descriptor === undefined ? 0 : unacknowledged(descriptor);
+    },
     hasWaiting: () => socket.writableLength > 0,
     close: () => {
       reads.stop();

@@ -1,6 +1,5 @@
 import type { Socket as DatagramSocket } from "node:dgram";
 import { Socket } from "node:net";
-import { plainPath } from "./plain-path.ts";
 
 /** A libuv handle as Node has it. Undocumented: every member is looked at before it is used. */
 interface Handle {
@@ -28,9 +27,8 @@ export function descriptorOf(socket: Socket): number | undefined {
 
 let stateSymbol: symbol | undefined;
 
-/** The same of a UDP socket, whose handle is below a symbol. Undefined also on the plain path. */
+/** The same of a UDP socket, whose handle is below a symbol. */
 export function descriptorOfDatagrams(socket: DatagramSocket): number | undefined {
-  if (plainPath) return undefined;
   const symbol = (stateSymbol ??= Object.getOwnPropertySymbols(socket).find(
     ({ description }) => description === "state symbol",
   ));

@@ -1,5 +1,6 @@
 import { tryRead } from "../flow/at-once.ts";
 import type { Receiver } from "../flow/chunk.ts";
+import { plainPath } from "./plain-path.ts";
 import { descriptorOfDatagrams } from "./socket-handle.ts";
 import { UdpSource } from "./udp.ts";
 
@@ -65,7 +66,7 @@ export class UdpBatchSource extends UdpSource {
 
   /** Reads what else is there. Returns the error that it met. */
   #readOn(buffer: Buffer): unknown {
-    const descriptor = descriptorOfDatagrams(this.socket);
+    const descriptor = plainPath ? undefined : descriptorOfDatagrams(this.socket);
     if (descriptor === undefined) return undefined;
     try {
       for (let turn = 0; turn < mostAtOnce; turn++) {

@@ -4,6 +4,7 @@ import type { SocketAddress } from "../events.ts";
 import type { Chunk, Receiver, Sink, Source } from "../flow/chunk.ts";
 import { tryWrite } from "../flow/at-once.ts";
 import { plainAddress } from "./connection.ts";
+import { plainPath } from "./plain-path.ts";
 import { descriptorOfDatagrams } from "./socket-handle.ts";
 
 /** What may wait for a slow stdout; datagrams beyond are dropped and counted. */
@@ -170,7 +171,7 @@ export class UdpSink implements Sink {
 
   /** Writes to the connected socket itself, for a fraction of what a send costs. Whether that could be done. */
   #sendNow(chunk: Chunk): boolean {
-    const descriptor = descriptorOfDatagrams(this.#socket);
+    const descriptor = plainPath ? undefined : descriptorOfDatagrams(this.#socket);
     if (descriptor === undefined) return false;
     let error: Error | null = null;
     try {

@@ -149,4 +149,24 @@ describe.skipIf(process.platform !== "linux")("udp bind that nobody watches", ()
       expect(output.equals(first.subarray(0, output.length))).toBe(true);
     },
   );
+
+  test("counts what the system dropped of its socket, and not of another on the same port", async () => {
+    const { tool, port } = await bind(["--receive-buffer", "8k"], newFile().descriptor);
+    const place = ["127.0.0.2", String(port)];
+    const other = portcat(["udp", "bind", ...place, "--count", "1"], { stdin: "null" });
+    await other.says(/listening/);
+    const goOn = await holdUp(tool);
+    const peer = await udpPeer();
+    for (const datagram of numbered(500, 1000)) await peer.send(datagram, port);
+    await peer.send("one", port, "127.0.0.2");
+    expect((await other.ended).code).toBe(0);
+    expect(other.stderr).not.toContain("dropped");
+    goOn();
+    await udpRead(port);
+    tool.child.kill("SIGTERM");
+    await tool.ended;
+    const [, dropped] = /the system dropped (\d+) datagrams/.exec(tool.stderr) ?? [];
+    expect(counted(tool).datagrams).toBeGreaterThan(0);
+    expect(counted(tool).datagrams + Number(dropped)).toBe(500);
+  });
 });

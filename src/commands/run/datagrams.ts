@@ -2,6 +2,7 @@ import type { Socket } from "node:dgram";
 import type { FramingFlags, UdpFlags } from "../../cli/options.ts";
 import { stdinIsTerminal } from "../../endpoints/stdin.ts";
 import { stdoutIsTerminal } from "../../endpoints/stdout.ts";
+import { descriptorOfDatagrams } from "../../endpoints/socket-handle.ts";
 import { droppedDatagrams } from "../../endpoints/socket-tables.ts";
 import type { UdpOptions } from "../../endpoints/udp-socket.ts";
 import type { UdpSink, UdpSource } from "../../endpoints/udp.ts";
@@ -96,7 +97,8 @@ export function udpEndpoint(name: string, socket: Socket, source: UdpSource, sin
     lostBySystem: 0,
     close: () => {
       source.stop();
-      endpoint.lostBySystem = droppedDatagrams(socket.address().port);
+      const descriptor = descriptorOfDatagrams(socket);
+      if (descriptor !== undefined) endpoint.lostBySystem = droppedDatagrams(descriptor);
       socket.close();
     },
   };
