@@ -118,6 +118,7 @@ export class UdpSink implements Sink {
   #inFlight = 0;
   #ending = false;
   #over = false;
+  #closed = false;
   #finished: () => void = () => undefined;
   #failed: (error: unknown) => void = () => undefined;
 
@@ -136,6 +137,7 @@ export class UdpSink implements Sink {
   }
 
   write(chunk: Chunk): void {
+    if (this.#over) return chunk.release();
     this.#waiting.push(chunk);
     this.#sendSome();
   }
@@ -145,12 +147,22 @@ export class UdpSink implements Sink {
     this.#finishIfDone();
   }
 
+  /** Lets go of what waits. What its socket still tells of what is on its way is not listened to. */
+  close(): void {
+    this.#closed = true;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#over = true;
+    for (const chunk of this.#waiting.splice(0)) chunk.release();
+  }
+
   #sendSome(): void {
-    while (this.#inFlight < mostInFlight) {
+    while (this.#inFlight < mostInFlight && !this.#over) {
       const chunk = this.#waiting.shift();
       if (chunk === undefined) return;
-      if (this.#over) chunk.release();
-      else this.#send(chunk);
+      this.#send(chunk);
     }
   }
 
@@ -160,6 +172,7 @@ export class UdpSink implements Sink {
     this.#inFlight++;
     const sent = (error: Error | null) => {
       this.#inFlight--;
+      if (this.#closed) return chunk.release();
       this.#sent(chunk, to, error);
       if (this.#over) return;
       this.#sendSome();
@@ -207,6 +220,6 @@ export class UdpSink implements Sink {
     if (this.#over) return;
     this.#over = true;
     this.#failed(error);
-    this.#sendSome();
+    this.#letGo();
   }
 }

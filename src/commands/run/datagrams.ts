@@ -97,6 +97,7 @@ export function udpEndpoint(name: string, socket: Socket, source: UdpSource, sin
     lostBySystem: 0,
     close: () => {
       source.stop();
+      sink.close();
       const descriptor = descriptorOfDatagrams(socket);
       if (descriptor !== undefined) endpoint.lostBySystem = droppedDatagrams(descriptor);
       socket.close();
