@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { type Command, CommanderError } from "commander";
 import type { OutputOptions } from "./cli/output-options.ts";
 import { ErrorOutput } from "./cli/error-output.ts";
-import { createReporter, type ReporterOptions } from "./cli/reporter.ts";
+import { createReporter, droppedLines, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
 import type { Emit } from "./events.ts";
 import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
@@ -24,7 +24,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   let emit: Emit | undefined;
   let output = reporterOptions(guessedOutput(argv));
   const makeReporter = () => {
-    const written = (stderr ??= new ErrorOutput());
+    const written = (stderr ??= new ErrorOutput((count) => droppedLines(count, output.json)));
     return createReporter(output, (text) => written.write(text));
   };
   const begun = () => (run ??= new AbortController());
@@ -34,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       return begun().signal;
     },
     abort: (reason) => begun().abort(reason),
+    mayEmit: () => stderr?.takesMore ?? true,
     datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams(),
   };
 

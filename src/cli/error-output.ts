@@ -5,7 +5,9 @@ import { isTerminal, reopenWithoutBlocking } from "../terminal.ts";
 const descriptor = 2;
 /** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
 const mostWaitingBytes = 1 << 20;
-const retryMs = 20;
+const retryMs = 5;
+/** A reader that has taken nothing for so long is stuck. */
+const stuckMs = 500;
 /** How long the last lines may take. */
 const flushMs = 1000;
 
@@ -17,17 +19,29 @@ export class ErrorOutput {
   /** Undefined where only Node's stream can write without blocking. */
   readonly #fd = openWithoutBlocking();
   readonly #waiting: Buffer[] = [];
+  readonly #inWords: (dropped: number) => string;
   #waitingBytes = 0;
-  #dropped = 0;
+  /** When the reader last took something, or had nothing to take. */
+  #movedAt = 0;
+  #droppedLines = 0;
   #retry: NodeJS.Timeout | undefined;
 
+  /** @param inWords - tells how many lines were dropped, in a line of its own */
+  constructor(inWords: (dropped: number) => string) {
+    this.#inWords = inWords;
+  }
+
+  /** Whether what is written now has nothing to wait for; true also where the reader is stuck. */
+  get takesMore(): boolean {
+    return !this.#waits() || performance.now() - this.#movedAt > stuckMs;
+  }
+
   write(text: string): void {
+    if (!this.#waits()) this.#movedAt = performance.now();
     if (this.#fd === undefined) return this.#writeToStream(text);
     const bytes = Buffer.from(text);
-    if (this.#waitingBytes + bytes.length > mostWaitingBytes) {
-      this.#dropped++;
-      return;
-    }
+    if (this.#waiting.length > 0 && this.#waitingBytes + bytes.length > mostWaitingBytes)
+      return this.#drop(text);
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#retry === undefined) this.#writeWaiting();
@@ -35,23 +49,34 @@ export class ErrorOutput {
 
   /** Waits until all is written, for a second at most. */
   async flush(): Promise<void> {
-    const waits = () =>
-      this.#waiting.length > 0 || (this.#fd === undefined && process.stderr.writableLength > 0);
-    for (let waitedMs = 0; waits() && waitedMs < flushMs; waitedMs += retryMs)
+    for (let waitedMs = 0; this.#waits() && waitedMs < flushMs; waitedMs += retryMs)
       await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
 
-  #writeToStream(text: string): void {
-    if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", () => undefined);
-    if (process.stderr.writableLength > mostWaitingBytes) this.#dropped++;
-    else process.stderr.write(`${this.#droppedLines()}${text}`);
+  #waits(): boolean {
+    return (
+      this.#waiting.length > 0 || (this.#fd === undefined && process.stderr.writableLength > 0)
+    );
   }
 
-  #droppedLines(): string {
-    const count = this.#dropped;
-    this.#dropped = 0;
-    if (count === 0) return "";
-    return `portcat: ${String(count)} lines were dropped here, stderr was not read\n`;
+  #writeToStream(text: string): void {
+    const { stderr } = process;
+    if (stderr.listenerCount("error") === 0) stderr.on("error", () => undefined);
+    if (stderr.writableLength > mostWaitingBytes) return this.#drop(text);
+    stderr.write(text, () => {
+      this.#movedAt = performance.now();
+      if (stderr.writableLength === 0) this.#tellDropped();
+    });
+  }
+
+  #drop(text: string): void {
+    this.#droppedLines += text.split("\n").length - 1;
+  }
+
+  #tellDropped(): void {
+    const count = this.#droppedLines;
+    this.#droppedLines = 0;
+    if (count > 0) this.write(this.#inWords(count));
   }
 
   #writeWaiting(): void {
@@ -67,11 +92,12 @@ export class ErrorOutput {
         this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
         return;
       }
+      this.#movedAt = performance.now();
       this.#waitingBytes -= count;
       if (count === bytes.length) this.#waiting.shift();
       else this.#waiting[0] = bytes.subarray(count);
     }
-    if (this.#dropped > 0) this.write(this.#droppedLines());
+    this.#tellDropped();
   }
 
   #forget(): void {

@@ -44,6 +44,13 @@ export async function createReporter(
   };
 }
 
+/** What is told in the place of this many lines that a stuck stderr did not take. */
+export function droppedLines(count: number, json: boolean): string {
+  const message = `${String(count)} lines were dropped here, stderr was not read`;
+  const event = { event: "warning", message } as const;
+  return json ? `${inJson(event)}\n` : inWords(event, plain, false);
+}
+
 type Paint = (text: string) => string;
 type Colors = Record<"dim" | "green" | "yellow" | "red" | "cyan" | "magenta" | "reset", Paint>;
 

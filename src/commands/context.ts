@@ -8,6 +8,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Ends the run for this reason. */
   readonly abort: (reason: PortcatError) => void;
+  /** Whether an event would be written now. Also true of a stderr that is stuck: it is not waited for. */
+  readonly mayEmit: () => boolean;
   /** Whether an event for every datagram goes anywhere. */
   readonly datagramsShown: () => boolean;
 }

@@ -10,6 +10,7 @@ const program = await createWholeProgram(
     emit: () => undefined,
     signal: new AbortController().signal,
     abort: () => undefined,
+    mayEmit: () => true,
     datagramsShown: () => false,
   },
   () => undefined,

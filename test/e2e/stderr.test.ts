@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, constants, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { connectPeer } from "../helpers/sockets.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { tryRead } from "../../src/flow/at-once.ts";
+import { fileWith, mebibyte, silence } from "../helpers/content.ts";
+import { connectPeer, startServer } from "../helpers/sockets.ts";
 import { bin, portcat, Running, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const linux = test.skipIf(process.platform !== "linux");
@@ -29,6 +32,83 @@ linux("a stderr that nobody reads holds up neither the bytes nor a signal", asyn
   expect(stdout.equals(sent)).toBe(true);
   closeSync(descriptor);
 });
+
+const size = 5 * mebibyte;
+
+/** A server that takes all, and a client with --hex that sends it a file, or what the test writes. */
+async function dumping(stderr: string, stdin: number | "pipe", ...flags: string[]) {
+  const { port, client } = await startServer();
+  const args = ["tcp", "connect", "127.0.0.1", String(port), "--hex", ...flags];
+  const script = `exec "$0" "$@" 2>"${stderr}"`;
+  const command = ["-c", script, process.execPath, bin, ...args];
+  const tool = new Running("sh", command, { stdin });
+  const peer = await client();
+  void peer.ended.then(() => peer.socket.end());
+  return { tool, peer };
+}
+
+/** A pipe with a name, and what has come through it; nothing is read before the first time. */
+function namedPipe(): { path: string; read: () => string } {
+  const path = join(temporaryFolder(), "stderr");
+  spawnSync("mkfifo", [path]);
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  onTestFinished(() => closeSync(descriptor));
+  const buffer = Buffer.alloc(mebibyte);
+  let text = "";
+  return {
+    path,
+    read: () => {
+      const count = tryRead(descriptor, buffer) ?? 0;
+      return (text += buffer.toString("latin1", 0, count));
+    },
+  };
+}
+
+const rowsIn = (dump: string) => dump.match(/^> /gm)?.length ?? 0;
+
+test("--hex writes its whole dump to a file", async () => {
+  const file = join(temporaryFolder(), "dump");
+  const { tool } = await dumping(file, fileWith(Buffer.alloc(size, "x")));
+  expect((await tool.ended).code).toBe(0);
+  expect(rowsIn(readFileSync(file, "latin1"))).toBe(size / 16);
+});
+
+linux("--hex waits for a slow reader of its dump, and loses nothing", async () => {
+  const { path, read } = namedPipe();
+  const { tool } = await dumping(path, fileWith(Buffer.alloc(size, "x")));
+  const reading = setInterval(read, 1);
+  onTestFinished(() => clearInterval(reading));
+  expect((await tool.ended).code).toBe(0);
+  expect(rowsIn(read())).toBe(size / 16);
+  expect(read()).not.toContain("dropped");
+});
+
+linux.each([
+  ["words", []],
+  ["JSON", ["--json"]],
+])(
+  "a stuck stderr misses lines of --hex, and is told how many in %s once it is read",
+  async (_, flags) => {
+    const { path, read } = namedPipe();
+    const { tool, peer } = await dumping(path, "pipe", ...flags);
+    tool.stdin.write(Buffer.alloc(size, "x"));
+    while (peer.received().length < size) await once(peer.socket, "data");
+    const note = /\b(\d{1,6}) lines were dropped here, stderr was not read/;
+    while (!note.test(read().slice(-200))) await silence(1);
+    tool.stdin.end();
+    expect((await tool.ended).code).toBe(0);
+    const lines = read().trimEnd().split("\n");
+    const dropped = Number(note.exec(read().slice(-1000))?.[1]);
+    if (flags.length === 0) {
+      expect(rowsIn(read()) + dropped).toBe(size / 16);
+    } else {
+      const events = lines.map((line) => JSON.parse(line) as { event: string; message?: string });
+      const warnings = events.filter(({ event }) => event === "warning");
+      expect(warnings).toMatchObject([{ message: expect.stringMatching(note) as string }]);
+      expect(dropped).toBeGreaterThan(1);
+    }
+  },
+);
 
 test("a stderr whose reader has left is no error", async () => {
   const tool = new Running("sh", ["-c", 'exec "$0" "$@" 2>&-', process.execPath, bin, "address"]);

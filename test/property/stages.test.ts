@@ -133,18 +133,29 @@ test("line-delay waits between any two lines, in one chunk or in several", async
 
 test("dump passes every byte on as it is and tells each chunk with its offset", () =>
   fc.assert(
-    fc.asyncProperty(chunked, flow, async (pieces, how) => {
-      const events: Event[] = [];
-      const stage = dump(7, "sent", (event) => events.push(event));
-      expect((await through(stage, pieces, how)).bytes()).toEqual(Buffer.concat(pieces));
-      let offset = 0;
-      const expected = pieces.map((piece) => {
-        offset += piece.length;
-        const hex = Array.from(piece, (byte) => (byte + 256).toString(16).slice(1)).join("");
-        return { event: "data", id: 7, direction: "sent", offset: offset - piece.length, hex };
-      });
-      expect(events).toEqual(expected);
-    }),
+    fc.asyncProperty(
+      chunked,
+      flow,
+      fc.integer({ min: 1, max: 3 }),
+      async (pieces, how, slowness) => {
+        const events: Event[] = [];
+        let looks = 0;
+        const stage = dump(
+          7,
+          "sent",
+          (event) => events.push(event),
+          () => looks++ % slowness === 0,
+        );
+        expect((await through(stage, pieces, how)).bytes()).toEqual(Buffer.concat(pieces));
+        let offset = 0;
+        const expected = pieces.map((piece) => {
+          offset += piece.length;
+          const hex = Array.from(piece, (byte) => (byte + 256).toString(16).slice(1)).join("");
+          return { event: "data", id: 7, direction: "sent", offset: offset - piece.length, hex };
+        });
+        expect(events).toEqual(expected);
+      },
+    ),
     { numRuns: 100 },
   ));
 

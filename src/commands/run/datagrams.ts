@@ -48,10 +48,10 @@ export async function exchange(
   flags: WatchingFlags & { idleTimeout?: number },
   context: Context,
 ): Promise<Outcome> {
-  const { emit, signal } = context;
+  const { emit, mayEmit, signal } = context;
   const inbound: Stage[] = [];
   if (context.datagramsShown()) inbound.push(announce(emit));
-  if (flags.hex) inbound.push(dump(1, "received", emit));
+  if (flags.hex) inbound.push(dump(1, "received", emit, mayEmit));
   if (stdoutIsTerminal() && !flags.raw) inbound.push(printable);
   const begun = performance.now();
   const stdout = stdoutFor({}, context);
@@ -61,7 +61,7 @@ export async function exchange(
     allowHalfOpen: false,
     lingerMs: 200,
     idleTimeoutMs: flags.idleTimeout ?? 0,
-    outbound: flags.hex ? [dump(1, "sent", emit)] : [],
+    outbound: flags.hex ? [dump(1, "sent", emit, mayEmit)] : [],
     inbound,
     signal,
   });

@@ -32,13 +32,14 @@ export function stdoutFor(options: { sendOnly?: boolean }, { emit }: Context): S
 }
 
 /** What the options say about one connection. */
-export function rulesOf(options: StreamOptions, id: number, { emit, signal }: Context): RelayRules {
+export function rulesOf(options: StreamOptions, id: number, context: Context): RelayRules {
+  const { emit, mayEmit, signal } = context;
   const outbound: Stage[] = [];
   if (options.lineDelay !== undefined) outbound.push(lineDelay(options.lineDelay));
   if (options.crlf) outbound.push(crlf);
-  if (options.hex) outbound.push(dump(id, "sent", emit));
+  if (options.hex) outbound.push(dump(id, "sent", emit, mayEmit));
   const inbound: Stage[] = [];
-  if (options.hex) inbound.push(dump(id, "received", emit));
+  if (options.hex) inbound.push(dump(id, "received", emit, mayEmit));
   if (stdoutIsTerminal() && !options.raw) inbound.push(printable);
   return {
     halfClose: options.halfClose,
