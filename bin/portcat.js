@@ -6,6 +6,7 @@ const {
   readFileSync,
   renameSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } = require("node:fs");
 const { enableCompileCache } = require("node:module");
@@ -40,38 +41,49 @@ function cacheFolder() {
   }
 }
 
-/** What it wrote there, or undefined. V8 does not survive a damaged cache: it is stored twice, to be compared. */
-function readCache(file) {
+/**
+ * What was kept for this source, or undefined. The source is kept, too, for V8 compares nothing but
+ * its length; what V8 made of it twice, to be compared, for V8 does not survive a damaged one.
+ */
+function readCache(file, source) {
   try {
-    const both = readFileSync(file);
-    const [first, second] = [both.subarray(0, both.length / 2), both.subarray(both.length / 2)];
-    return both.length > 0 && first.equals(second) ? first : undefined;
+    // Not a pipe, which would be waited for.
+    if (!lstatSync(file).isFile()) return undefined;
+    const kept = readFileSync(file);
+    const half = (kept.length - source.length) / 2;
+    const [first, second] = [kept.subarray(source.length, -half), kept.subarray(-half)];
+    const same = half > 0 && source.equals(kept.subarray(0, source.length));
+    return same && first.equals(second) ? first : undefined;
   } catch {
     // The first run.
     return undefined;
   }
 }
 
-function writeCache(file, data) {
+function writeCache(file, source, data) {
   const unfinished = `${file}.${process.pid}`;
   try {
-    writeFileSync(unfinished, Buffer.concat([data, data]), { mode: 0o600 });
+    writeFileSync(unfinished, Buffer.concat([source, data, data]), { flag: "wx", mode: 0o600 });
     renameSync(unfinished, file);
   } catch {
-    // A folder that is full or cannot be written: no cache.
+    // A folder that is full or cannot be written: no cache, and nothing is left there.
+    try {
+      unlinkSync(unfinished);
+    } catch {
+      // It was not made.
+    }
   }
 }
 
 /** What Node does by itself since 22.1, for the one file that we have. */
 function requireCached(folder) {
-  const { size, mtimeMs } = statSync(program);
-  const file = `${folder}/${process.version}-${process.arch}-${size}-${mtimeMs}`;
-  const cachedData = readCache(file);
-  const source = readFileSync(program, "utf8");
+  const file = `${folder}/${process.version}-${process.arch}`;
+  const source = readFileSync(program);
+  const cachedData = readCache(file, source);
   const text = `(function (exports, require, module) {${source}\n})`;
   const script = new Script(text, { filename: program, cachedData });
   if (cachedData === undefined || script.cachedDataRejected)
-    process.once("exit", () => writeCache(file, script.createCachedData()));
+    process.once("exit", () => writeCache(file, source, script.createCachedData()));
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module);
   return module.exports;

@@ -1,17 +1,22 @@
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
+import module from "node:module";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { version } from "../../package.json";
-import { portcat, temporaryFolder } from "../helpers/tool.ts";
+import { bin, portcat, Running, temporaryFolder } from "../helpers/tool.ts";
 
 /** Starts it with a cache folder of the test's own, and makes sure that it did what it should. */
 async function start(env: Record<string, string>, cwd?: string): Promise<void> {
@@ -55,6 +60,53 @@ describe.skipIf(process.platform === "win32")("the compiled program", () => {
     await start({ XDG_CACHE_HOME: cache });
     await start({ XDG_CACHE_HOME: cache });
   });
+
+  test("is made again for another program of the same size and date", async () => {
+    const [cache, copy] = [temporaryFolder(), temporaryFolder()];
+    const program = join(copy, "dist", "portcat.js");
+    for (const folder of ["bin", "dist"])
+      cpSync(join(bin, "../..", folder), join(copy, folder), { recursive: true });
+    const runs = async (expected: string) => {
+      const options = { env: { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: cache } };
+      const args = [join(copy, "bin", "portcat.js"), "--version"];
+      const run = new Running(process.execPath, args, options);
+      expect(await run.ended).toMatchObject({ code: 0, stdout: Buffer.from(`${expected}\n`) });
+    };
+    const date = new Date("2026-01-01");
+    utimesSync(program, date, date);
+    await runs(version);
+    const other = version.replace(/\d/, "9");
+    writeFileSync(program, readFileSync(program, "utf8").replace(`"${version}"`, `"${other}"`));
+    utimesSync(program, date, date);
+    await runs(other);
+    await runs(other);
+  });
+
+  // Since Node 22.1 it is Node that writes it.
+  test.skipIf("enableCompileCache" in module)(
+    "leaves nothing unfinished where there is no room for it",
+    async () => {
+      const cache = temporaryFolder();
+      const script = `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`;
+      const env = { XDG_CACHE_HOME: cache };
+      const run = new Running("sh", ["-c", script, process.execPath, bin, "--version"], { env });
+      expect(await run.ended).toMatchObject({ code: 0, stderr: "" });
+      expect(readdirSync(join(cache, "portcat"))).toEqual([]);
+    },
+  );
+
+  test.skipIf("enableCompileCache" in module)(
+    "is not waited for where a pipe is in its place",
+    async () => {
+      const cache = temporaryFolder();
+      await start({ XDG_CACHE_HOME: cache });
+      for (const path of filesIn(cache).keys()) {
+        rmSync(path);
+        spawnSync("mkfifo", [path]);
+      }
+      await start({ XDG_CACHE_HOME: cache });
+    },
+  );
 
   test("is not kept with NODE_DISABLE_COMPILE_CACHE=1", async () => {
     const cache = temporaryFolder();
