@@ -24,6 +24,14 @@ export function isNullDevice(stats: Stats): boolean {
 }
 
 /**
+ * Whether it is what Node has for a socket of messages (SOCK_SEQPACKET, SOCK_DGRAM), as stdout or
+ * stderr: a stream that takes all, and writes nothing.
+ */
+export function writesNothing(stream: NodeJS.WriteStream): boolean {
+  return stream.constructor.name === "Writable";
+}
+
+/**
  * The same pipe or terminal under a descriptor of our own, or undefined where the system cannot
  * (Linux can).
  *

@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import { tryWrite } from "../flow/at-once.ts";
-import { isTerminal, reopenWithoutBlocking } from "../terminal.ts";
+import { isTerminal, reopenWithoutBlocking, writesNothing } from "../terminal.ts";
 
 const descriptor = 2;
 /** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
@@ -110,7 +110,7 @@ export class ErrorOutput {
 function openWithoutBlocking(): number | undefined {
   try {
     const stats = fstatSync(descriptor);
-    if (stats.isSocket()) return undefined;
+    if (stats.isSocket()) return writesNothing(process.stderr) ? descriptor : undefined;
     const terminal = isTerminal(descriptor);
     if (!terminal && !stats.isFIFO()) return descriptor;
     return reopenWithoutBlocking(descriptor) ?? (terminal ? descriptor : undefined);

@@ -189,9 +189,9 @@ export function behindEnd(socket: Socket | undefined): { bytes: Buffer[]; error?
 }
 
 /**
- * Reads a descriptor that is a pipe or a socket. `stop` closes it.
+ * Reads a descriptor that is a pipe or a socket. `stop` closes it, but for stdin, which libuv keeps.
  *
- * @throws Error when Node cannot poll the descriptor
+ * @throws Error (ERR_INVALID_FD_TYPE) when it is a socket of messages
  */
 export function readDescriptor(fd: number): Source {
   const buffers = new ReadBuffers();

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { DescriptorSink, type WriteLater } from "../flow/descriptor-sink.ts";
 import type { Sink } from "../flow/chunk.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
-import { isNullDevice, isTerminal, reopenWithoutBlocking } from "../terminal.ts";
+import { isNullDevice, isTerminal, reopenWithoutBlocking, writesNothing } from "../terminal.ts";
 import { plainPath } from "./plain-path.ts";
 
 const output = 1;
@@ -39,7 +39,11 @@ export function writeLater(pipe: number): WriteLater {
   };
 }
 
-const plainSink = () => new StreamSink(process.stdout, "flush");
+function plainSink(): Sink {
+  const { stdout } = process;
+  if (writesNothing(stdout)) return new DescriptorSink(output, pipeBytes);
+  return new StreamSink(stdout, "flush");
+}
 
 export const stdoutIsTerminal = (): boolean => isTerminal(output);
 
