@@ -1,5 +1,7 @@
 /** How much is read at a time where nobody knows better. */
 const defaultBytes = 64 * 1024;
+/** How many are kept; a crowd that was busy at once need not be so again. */
+const mostFree = 16;
 
 /** The buffers that sockets are read into, used again and again; connections may share them. */
 export class ReadBuffers {
@@ -16,8 +18,8 @@ export class ReadBuffers {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
   }
 
-  /** Takes back a buffer that is not read into any more; of another size it is forgotten. */
+  /** Takes back a buffer that is not read into any more; of another size, or one too many, it is forgotten. */
   give(buffer: Buffer): void {
-    if (buffer.length === this.#bytes) this.#free.push(buffer);
+    if (buffer.length === this.#bytes && this.#free.length < mostFree) this.#free.push(buffer);
   }
 }
