@@ -42,6 +42,10 @@ export class UdpSource implements Source {
     this.#inWords = inWords;
   }
 
+  get arrived(): number {
+    return this.received + this.dropped;
+  }
+
   start(to: Receiver, failed: (error: unknown) => void): void {
     this.to = to;
     this.#failed = failed;

@@ -33,6 +33,8 @@ export interface Source {
   readonly nature: Nature;
   /** Chunks handed out and not yet released. */
   readonly lent: number;
+  /** Grows with whatever arrives, where that may be before it is handed out, or without that. */
+  readonly arrived?: number;
   /**
    * Starts handing out chunks to `to`. Called once. Ends with `to.end()`, or `failed`, or neither after `stop`.
    *

@@ -161,10 +161,16 @@ class Relay {
     else this.#peerHasEnded();
   }
 
+  /** Grows whenever anything moves, either way. */
+  get #movedSoFar(): number {
+    const { source, sink } = this.#peer;
+    return this.#received + (source.arrived ?? 0) + sink.taken + (this.#local.sink?.taken ?? 0);
+  }
+
   #watchIdleness(timeoutMs: number): IdleWatch {
     return new IdleWatch(
       timeoutMs,
-      () => this.#received + this.#peer.sink.taken + (this.#local.sink?.taken ?? 0),
+      () => this.#movedSoFar,
       () => this.#peer.unacknowledged?.() ?? 0,
       () => this.#abort(idleFailure(this.#peer, timeoutMs)),
     );

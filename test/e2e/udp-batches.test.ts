@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { mebibyte, newFile } from "../helpers/content.ts";
+import { mebibyte, newFile, silence } from "../helpers/content.ts";
 import { udpPeer } from "../helpers/datagrams.ts";
 import { readToEnd, systemPipe } from "../helpers/pipe.ts";
 import { holdUp, memoryOf, udpRead, watchMemory } from "../helpers/processes.ts";
@@ -149,6 +149,25 @@ describe.skipIf(process.platform !== "linux")("udp bind that nobody watches", ()
       expect(output.equals(first.subarray(0, output.length))).toBe(true);
     },
   );
+
+  test.each([
+    ["nobody watches", []],
+    ["each is told", ["-v"]],
+  ])("is not idle while datagrams come, though stdout is stuck, where %s", async (_, flags) => {
+    const pipe = systemPipe();
+    const { tool, port } = await bind(["-i", "1s", ...flags], pipe.writer);
+    pipe.handedOver();
+    const peer = await udpPeer();
+    // What the pipe holds, and then for longer than it may be idle.
+    for (let n = 0; n < 30; n++) {
+      await peer.send(Buffer.alloc(n < 3 ? 60_000 : 100, "x"), port);
+      await silence(80);
+    }
+    expect(tool.child.exitCode).toBe(null);
+    expect((await tool.ended).code).toBe(5);
+    expect(counted(tool).datagrams).toBe(30);
+    await readToEnd(pipe);
+  });
 
   test("counts what the system dropped of its socket, and not of another on the same port", async () => {
     const { tool, port } = await bind(["--receive-buffer", "8k"], newFile().descriptor);
