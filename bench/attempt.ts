@@ -21,6 +21,9 @@ const slowestBytesPerMs = 50_000;
 /** After a tool has ended, what is on its way to the far ends must have come within this. */
 const afterwardsMs = 3_000;
 
+/** After the far ends have seen all, a tool that ends by itself must have done so within this. */
+const endedMs = 5_000;
+
 /** What all measurements share. */
 export interface Bench {
   scale: Scale;
@@ -66,8 +69,10 @@ export interface Attempt {
   close(...descriptors: number[]): void;
   /** A path that is free. */
   path(): string;
-  /** Waits for the tool's end for a while; then ends it, which is not a failure. */
-  stop(tool: Started, signal: NodeJS.Signals | undefined, waitMs: number): Promise<void>;
+  /** Waits for the end of a tool that ends by itself. If it does not, or not with 0, the measurement fails. */
+  ended(tool: Started): Promise<void>;
+  /** Ends a tool that would go on, however it takes it: with a signal, and after a while by force. */
+  stop(tool: Started, signal: NodeJS.Signals, waitMs: number): Promise<void>;
 }
 
 let paths = 0;
@@ -113,6 +118,7 @@ export async function measureOnce(
   const found = bench.tools[tool];
   if (typeof commandLine !== "string" || "missing" in found) throw new MeasureFailure("cannot");
   const program = tool === "portcat" && cell.node ? [cell.node, bench.portcat] : found.argv;
+  const failure = (what: string) => new MeasureFailure(`${what} (${commandLine})`);
 
   const attempt: Attempt = {
     bench,
@@ -134,7 +140,7 @@ export async function measureOnce(
         if (stopping.has(process)) return;
         await sleep(exit.code === 0 ? afterwardsMs : 100, undefined, { signal: over.signal });
         giveUp(
-          new MeasureFailure(
+          failure(
             exit.code === 0
               ? "failed: it ended, and not all bytes had come"
               : describeExit(exit, process.stderr()),
@@ -164,9 +170,16 @@ export async function measureOnce(
       for (const descriptor of those) if (descriptors.delete(descriptor)) closeSync(descriptor);
     },
     path: () => join(bench.workspace.folder, `socket-${String((paths += 1))}`),
+    ended: async (process) => {
+      stopping.add(process);
+      const late = sleep(endedMs, undefined, { signal: over.signal });
+      const exit = await Promise.race([process.exit, late]);
+      if (!exit) throw failure(`failed: it did not end within ${String(endedMs / 1000)} s`);
+      if (exit.code !== 0) throw failure(describeExit(exit, process.stderr()));
+    },
     stop: async (process, signal, waitMs) => {
       stopping.add(process);
-      if (signal) killGroup(process.pid, signal);
+      killGroup(process.pid, signal);
       await Promise.race([process.exit, sleep(waitMs, undefined, { signal: over.signal })]);
       killAll([process.pid]);
       await process.exit;

@@ -117,7 +117,7 @@ export async function measureSend(
   const tool = attempt.start(values, { stdin });
   attempt.close(stdin);
   const { start, ended, received } = await end.says("done", "start", "ended", "received");
-  await attempt.stop(tool, undefined, 1000);
+  await attempt.ended(tool);
   expectBytes("received", received, bytes);
   return rate(bytes, start, ended);
 }
@@ -157,7 +157,7 @@ export async function measureReceive(
       "clean",
     );
     const drained = await drain?.says("done", "last", "bytes");
-    await attempt.stop(tool, undefined, 1000);
+    await attempt.ended(tool);
     expectBytes("sent", sent, bytes);
     if (drained) expectBytes("came out", drained.bytes, bytes);
     if (output === "file") expectBytes("written", statSync(file).size, bytes);
@@ -206,7 +206,7 @@ async function measureBoth(
     const out = drain
       ? await drain.says("done", "last", "bytes")
       : await end.says("written", "start", "last", "bytes");
-    await attempt.stop(tool, undefined, 1000);
+    await attempt.ended(tool);
     expectBytes("came out", out.bytes, bytes);
     return rate(bytes * 2, received.start, Math.max(received.last, out.last));
   } finally {
