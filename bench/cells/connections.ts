@@ -60,12 +60,12 @@ async function measureClients(attempt: Attempt, count: number): Promise<Figures>
   }
   const servedKiB = groupMemoryKiB(tool.pid);
   clients.stdin?.end();
-  const { answered, ended } = await clients.says("done", "answered", "ended");
+  const { answered, lost: gone } = await clients.says("done", "answered", "lost");
   await attempt.stop(tool, "SIGTERM", 5000);
   const { bytes } = await drain.says("done", "last", "bytes");
 
   const heard = Math.floor(bytes / messageBytes);
-  const lost = Math.max(count - heard, answers ? count - answered : ended);
+  const lost = Math.max(count - heard, answers ? count - answered : gone);
   const ofAll = `of ${String(count)} clients`;
   return {
     served: reached

@@ -116,10 +116,10 @@ export async function measureSend(
   const { end, values } = await listen(attempt, transport, "sink");
   const tool = attempt.start(values, { stdin });
   attempt.close(stdin);
-  const { start, ended, received } = await end.says("done", "start", "ended", "received");
+  const received = await end.says("done", "start", "end", "bytes");
   await attempt.ended(tool);
-  expectBytes("received", received, bytes);
-  return rate(bytes, start, ended);
+  expectBytes("received", received.bytes, bytes);
+  return rate(bytes, received.start, received.end);
 }
 
 /**
@@ -149,21 +149,15 @@ export async function measureReceive(
     const place = transport.name === "TCP" ? values.PORT : values.PATH;
     await waitForListener(transport.name === "TCP" ? "tcp" : "unix", place, attempt.over);
     const source = attempt.end("source", [place, bytes]);
-    const { start, ended, sent, clean } = await source.says(
-      "done",
-      "start",
-      "ended",
-      "sent",
-      "clean",
-    );
+    const sent = await source.says("done", "start", "end", "bytes", "clean");
     const drained = await drain?.says("done", "last", "bytes");
     await attempt.ended(tool);
-    expectBytes("sent", sent, bytes);
+    expectBytes("sent", sent.bytes, bytes);
     if (drained) expectBytes("came out", drained.bytes, bytes);
     if (output === "file") expectBytes("written", statSync(file).size, bytes);
-    if (output === "null" && clean !== 1)
+    if (output === "null" && sent.clean !== 1)
       throw new MeasureFailure("lost bytes: it left with a reset");
-    return rate(bytes, start, drained?.last ?? ended);
+    return rate(bytes, sent.start, drained?.last ?? sent.end);
   } finally {
     rmSync(file, { force: true });
   }
