@@ -1,5 +1,6 @@
 import type { Results, Row } from "./results.ts";
-import { rowName } from "./table.ts";
+import { amount, rowName } from "./table.ts";
+import type { ToolName } from "./tools.ts";
 
 /** Pixels. */
 const width = 800;
@@ -44,16 +45,34 @@ function xOf(ratio: number): number {
   return Math.round(x * 10) / 10;
 }
 
-function bar(row: Row, unpinned: Row | undefined, y: number): string[] {
+/** portcat's figure and the best peer's, in words. */
+function figuresInWords({ bestPeer, decimals, unit, tools }: Row): string {
+  const figure = (tool: ToolName | null) => {
+    const median = tool && tools[tool].median;
+    return median === null ? "no figure" : `${amount(median, decimals)} ${unit}`;
+  };
+  return `${figure("portcat")} (best peer ${figure(bestPeer)})`;
+}
+
+/** False where a figure is 0 or missing. */
+function hasLength(ratio: number | null): ratio is number {
+  return ratio !== null && ratio > 0;
+}
+
+/** A bar; or words, where it has no length. */
+function line(row: Row, unpinned: Row | undefined, y: number): string[] {
   const { ratio, bestPeer, better, decimals, unit, tools } = row;
-  if (ratio === null || bestPeer === null) return [];
-  const isAhead = better === "higher" ? ratio >= 1 : ratio <= 1;
+  if (bestPeer === null) return [];
   const middle = y + rowHeight / 2;
+  const name = text(barLeft - 8, middle + 4, rowName(row), "", "end");
+  if (!hasLength(ratio))
+    return [name, text(barRight + 8, middle + 4, figuresInWords(row), "small")];
+  const isAhead = better === "higher" ? ratio >= 1 : ratio <= 1;
   const figure = (tool: "portcat" | typeof bestPeer) =>
     tools[tool].median?.toFixed(decimals) ?? "-";
   const other = unpinned?.ratio;
   return [
-    text(barLeft - 8, middle + 4, rowName(row), "", "end"),
+    name,
     `<rect class="${isAhead ? "ahead" : "behind"}" x="${String(barLeft)}" y="${String(y + 4)}" width="${String(Math.round((xOf(ratio) - barLeft) * 10) / 10)}" height="${String(rowHeight - 8)}"/>`,
     ...(other === null || other === undefined
       ? []
@@ -73,13 +92,13 @@ function bar(row: Row, unpinned: Row | undefined, y: number): string[] {
   ];
 }
 
-/** A bar for each row that has a ratio: the pinned one, where there is one, with the unpinned one as a ring. */
+/** A line for each row that peers have a figure in: the pinned one, where there is one, with the unpinned one as a ring. */
 export function drawChart({ rows, versions }: Results): string {
   const unpinnedOf = (row: Row) =>
     rows.find((other) => other.mode === "unpinned" && rowName(other) === rowName(row));
   const shown = rows.filter(
     (row) =>
-      row.ratio !== null &&
+      row.bestPeer !== null &&
       (row.mode === "pinned" ||
         !rows.some((other) => other.mode === "pinned" && rowName(other) === rowName(row))),
   );
@@ -105,21 +124,24 @@ export function drawChart({ rows, versions }: Results): string {
     const top = y + rowHeight + 4;
     y = top;
     for (const row of group) {
-      parts.push(...bar(row, row.mode === "pinned" ? unpinnedOf(row) : undefined, y));
+      parts.push(...line(row, row.mode === "pinned" ? unpinnedOf(row) : undefined, y));
       y += rowHeight;
     }
     for (const ratio of [0, 0.5, 1, 1.5, 2]) {
       const x = String(xOf(ratio));
       const kind = ratio === 1 ? "one" : "grid";
-      const line = `<line class="${kind}" x1="${x}" y1="${String(top)}" x2="${x}" y2="${String(y)}"/>`;
+      const rule = `<line class="${kind}" x1="${x}" y1="${String(top)}" x2="${x}" y2="${String(y)}"/>`;
       // The line at 1 is over the bars, the others are under them.
-      (ratio === 1 ? parts : grid).push(line);
+      (ratio === 1 ? parts : grid).push(rule);
       parts.push(text(xOf(ratio), y + 14, ratio.toFixed(1), "small", "middle"));
     }
     y += 32;
   }
   const summary = shown
-    .map((row) => `${rowName(row)}: ${row.ratio?.toFixed(2) ?? ""} (${row.better} is better)`)
+    .map((row) => {
+      const figures = hasLength(row.ratio) ? row.ratio.toFixed(2) : figuresInWords(row);
+      return `${rowName(row)}: ${figures} (${row.better} is better)`;
+    })
     .join("; ");
   const height = String(y + 4);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${height}" viewBox="0 0 ${String(width)} ${height}" role="img" aria-labelledby="title description">

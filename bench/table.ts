@@ -38,10 +38,22 @@ function markedName(row: Row, remarks: string[]): string {
   return `${rowName(row)} ${numberOf(remark, remarks)}`;
 }
 
+/** A figure as text; 0 without digits after the point, as it is not a rounded one. */
+export function amount(figure: number, decimals: number): string {
+  return figure === 0 ? "0" : figure.toFixed(decimals);
+}
+
 /** The least and the most, where there are several. */
 function spread({ decimals }: Row, { values, min, max }: ToolResult): string {
   if (values.length < 2 || min === null || max === null) return "";
   return `${min.toFixed(decimals)}-${max.toFixed(decimals)}`;
+}
+
+/** portcat's median to the best peer's; that of a best peer's 0 has no value, and stays as it is. */
+function ratioText({ ratio, bestPeer, tools, decimals }: Row): string {
+  if (ratio !== null) return ratio.toFixed(2);
+  const own = tools.portcat.median;
+  return own === null || bestPeer === null ? "-" : `${amount(own, decimals)}/0`;
 }
 
 /** A median, or a dash; a number points at why some or all rounds have no figure. */
@@ -73,7 +85,7 @@ function tableLines(rows: Row[], remarks: string[], targets: boolean): string[] 
     row.mode,
     row.unit,
     ...toolNames.map((tool) => figure(row, row.tools[tool], remarks)),
-    row.ratio?.toFixed(2) ?? "-",
+    ratioText(row),
     row.bestPeer ?? "",
     spread(row, row.tools.portcat),
     row.bestPeer === null ? "" : spread(row, row.tools[row.bestPeer]),
