@@ -24,7 +24,7 @@ export const usage = `npm run bench -- [options]
 Compare portcat with netcat-openbsd, ncat and socat, side by side.
 
   --quick           small sizes, three rounds: less than two minutes
-  --only <text>     cells whose name contains it (repeatable)
+  --only <text>     the cell named so; if none is, cells whose name contains it (repeatable)
   --rounds <n>      counted rounds of every cell (most 7, with --quick 3; some have fewer, starts more)
   --portcat <path>  another bin/portcat.js
   --node <path>     a further Node for the start cells (repeatable)

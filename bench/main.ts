@@ -35,8 +35,11 @@ function chooseCells(scale: Scale, { only, nodes, rounds }: Arguments): Cell[] {
     ...idleCells(scale),
     ...growthCells(scale),
   ];
+  const isName = (text: string) => cells.some(({ name }) => name === text);
   const chosen = cells.filter(
-    ({ name }) => only.length === 0 || only.some((text) => name.includes(text)),
+    ({ name }) =>
+      only.length === 0 ||
+      only.some((text) => (isName(text) ? name === text : name.includes(text))),
   );
   if (chosen.length === 0) throw new UsageError(`--only: no cell is named so; --list names them`);
   return rounds === undefined ? chosen : chosen.map((cell) => ({ ...cell, rounds }));
