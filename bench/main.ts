@@ -23,8 +23,8 @@ import { makeWorkspace } from "./workspace.ts";
 const resultsPath = join(__dirname, "results.json");
 const chartPath = join(__dirname, "chart.svg");
 
-function chooseCells(scale: Scale, { only, nodes, rounds }: Arguments): Cell[] {
-  const cells = [
+function allCells(scale: Scale, nodes: string[]): Cell[] {
+  return [
     ...throughputCells(scale),
     ...roundTripCells(scale),
     ...udpReceiveCells(scale),
@@ -35,6 +35,9 @@ function chooseCells(scale: Scale, { only, nodes, rounds }: Arguments): Cell[] {
     ...idleCells(scale),
     ...growthCells(scale),
   ];
+}
+
+function chooseCells(cells: Cell[], { only, rounds }: Arguments): Cell[] {
   const isName = (text: string) => cells.some(({ name }) => name === text);
   const chosen = cells.filter(
     ({ name }) =>
@@ -59,6 +62,12 @@ function versionsOf(tools: Tools): Record<string, string> {
 function writeChart(): void {
   if (!existsSync(resultsPath)) throw new UsageError("--chart: there is no results.json yet");
   writeFileSync(chartPath, drawChart(JSON.parse(readFileSync(resultsPath, "utf8")) as Results));
+}
+
+async function writeResults(results: Results): Promise<void> {
+  // As the other files are formatted, so that it can be kept beside them.
+  const text = await format(JSON.stringify(results), { parser: "json", printWidth: 100 });
+  writeFileSync(resultsPath, text);
 }
 
 /** All cells in turn; each is shown as soon as it is measured. */
@@ -118,7 +127,7 @@ async function main(): Promise<void> {
   const chosenScale = given.quick ? quickScale : fullScale;
   const { rounds } = given;
   const scale = rounds === undefined ? chosenScale : { ...chosenScale, rounds };
-  const cells = chooseCells(scale, given);
+  const cells = chooseCells(allCells(scale, given.nodes), given);
   if (given.list) {
     for (const { name } of cells) say(name);
     return;
@@ -134,9 +143,7 @@ async function main(): Promise<void> {
     const results = await measure(bench, cells, given.targets);
     for (const line of describeResults(results, given.targets)) say(line);
     if (given.save || (!given.quick && given.only.length === 0)) {
-      // As the other files are formatted, so that it can be kept beside them.
-      const text = await format(JSON.stringify(results), { parser: "json", printWidth: 100 });
-      writeFileSync(resultsPath, text);
+      await writeResults(results);
       writeChart();
     }
   } finally {
