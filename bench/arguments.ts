@@ -30,7 +30,7 @@ Compare portcat with netcat-openbsd, ncat and socat, side by side.
   --node <path>     a further Node for the start cells (repeatable)
   --targets         show also our goals, and which are reached
   --install         install missing peers with apt-get
-  --save            write results.json and chart.svg also after part of the cells, or --quick
+  --save            write results.json and chart.svg, after each cell, also with --only or --quick
   --chart           only draw chart.svg from results.json
   --list            only print the cells' names
   --help            this`;

@@ -93,7 +93,7 @@ function line(row: Row, unpinned: Row | undefined, y: number): string[] {
 }
 
 /** A line for each row that peers have a figure in: the pinned one, where there is one, with the unpinned one as a ring. */
-export function drawChart({ rows, versions }: Results): string {
+export function drawChart({ rows, versions, complete, measured, left }: Results): string {
   const unpinnedOf = (row: Row) =>
     rows.find((other) => other.mode === "unpinned" && rowName(other) === rowName(row));
   const shown = rows.filter(
@@ -103,9 +103,11 @@ export function drawChart({ rows, versions }: Results): string {
         !rows.some((other) => other.mode === "pinned" && rowName(other) === rowName(row))),
   );
   const parts: string[] = [];
+  const all = measured.length + left.length;
+  const part = complete ? "" : ` (${String(measured.length)} of ${String(all)} cells)`;
   const names = ["portcat", "nc", "ncat", "socat"].map((tool) => versions[tool] ?? tool);
   parts.push(
-    text(16, 28, "portcat to the best of nc, ncat and socat", "strong"),
+    text(16, 28, `portcat to the best of nc, ncat and socat${part}`, "strong"),
     text(16, 48, `${names.join(", ")}; Node ${versions["node"] ?? ""}`, "small"),
     text(
       16,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format } from "prettier";
 import { type Arguments, readArguments, usage, UsageError } from "./arguments.ts";
@@ -61,22 +61,40 @@ function versionsOf(tools: Tools): Record<string, string> {
 /** Draws what results.json has. */
 function writeChart(): void {
   if (!existsSync(resultsPath)) throw new UsageError("--chart: there is no results.json yet");
-  writeFileSync(chartPath, drawChart(JSON.parse(readFileSync(resultsPath, "utf8")) as Results));
+  replaceFile(chartPath, drawChart(JSON.parse(readFileSync(resultsPath, "utf8")) as Results));
+}
+
+/** Whoever reads the file meanwhile, or stops the benchmark, has the old one or the new one. */
+function replaceFile(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
 }
 
 async function writeResults(results: Results): Promise<void> {
   // As the other files are formatted, so that it can be kept beside them.
   const text = await format(JSON.stringify(results), { parser: "json", printWidth: 100 });
-  writeFileSync(resultsPath, text);
+  replaceFile(resultsPath, text);
 }
 
-/** All cells in turn; each is shown as soon as it is measured. */
-async function measure(bench: Bench, cells: Cell[], targets: boolean): Promise<Results> {
+/**
+ * The chosen cells in turn; each is shown, and saved if that is asked for, as soon as it is measured.
+ *
+ * @param all - with the ones that were not chosen
+ */
+async function measure(
+  bench: Bench,
+  cells: Cell[],
+  all: Cell[],
+  given: Arguments,
+): Promise<Results> {
   const rows: Row[] = [];
   const { scale, tools } = bench;
   const results: Results = {
     scale: scale.name,
     rounds: scale.rounds,
+    complete: false,
+    measured: [],
+    left: all.map(({ name }) => name),
     versions: versionsOf(tools),
     machine: describeMachine(),
     rows,
@@ -91,9 +109,21 @@ async function measure(bench: Bench, cells: Cell[], targets: boolean): Promise<R
     const measured = figures.map((row) => ({ ...row, otherWork }));
     before = after;
     rows.push(...measured);
-    for (const line of describeCell(measured, targets)) say(line);
+    for (const line of describeCell(measured, given.targets)) say(line);
+    results.measured.push(cell.name);
+    results.left = results.left.filter((name) => name !== cell.name);
+    results.complete = results.left.length === 0;
+    if (isSaved(given)) {
+      await writeResults(results);
+      writeChart();
+    }
   }
   return results;
+}
+
+/** By itself only what is worth keeping. */
+function isSaved({ save, quick, only }: Arguments): boolean {
+  return save || (!quick && only.length === 0);
 }
 
 function prepare(given: Arguments, scale: Scale): Bench {
@@ -127,7 +157,8 @@ async function main(): Promise<void> {
   const chosenScale = given.quick ? quickScale : fullScale;
   const { rounds } = given;
   const scale = rounds === undefined ? chosenScale : { ...chosenScale, rounds };
-  const cells = chooseCells(allCells(scale, given.nodes), given);
+  const all = allCells(scale, given.nodes);
+  const cells = chooseCells(all, given);
   if (given.list) {
     for (const { name } of cells) say(name);
     return;
@@ -140,12 +171,8 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", interrupted).on("SIGTERM", interrupted);
   try {
-    const results = await measure(bench, cells, given.targets);
+    const results = await measure(bench, cells, all, given);
     for (const line of describeResults(results, given.targets)) say(line);
-    if (given.save || (!given.quick && given.only.length === 0)) {
-      await writeResults(results);
-      writeChart();
-    }
   } finally {
     killAll();
     bench.workspace.remove();

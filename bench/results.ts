@@ -38,6 +38,12 @@ export interface Row {
 export interface Results {
   scale: string;
   rounds: number;
+  /** True once no cell is left. */
+  complete: boolean;
+  /** The names of the cells that were measured, in this order. */
+  measured: string[];
+  /** The names of the others, be they still to come or not asked for. */
+  left: string[];
   versions: Record<string, string>;
   machine: Record<string, string>;
   rows: Row[];
