@@ -67,13 +67,18 @@ describe.each<[name: string, value: string | undefined, isPlain: boolean]>([
   });
 
   test(`a UDP socket is read and written ${way}`, async () => {
-    const { descriptorOfDatagrams } = await import("../../src/endpoints/socket-handle.ts");
+    const readSync = vi.fn((await vi.importActual<typeof fs>("node:fs")).readSync);
+    vi.doMock("node:fs", async (original) => ({ ...(await original<typeof fs>()), readSync }));
+    const { UdpBatchSource } = await import("../../src/endpoints/udp-batches.ts");
     const { UdpSink } = await import("../../src/endpoints/udp.ts");
     const [{ socket }, peer] = [await udpPeer(), await udpPeer()];
     const connected = once(socket, "connect");
     socket.connect(peer.port, "127.0.0.1");
     await connected;
-    expect(descriptorOfDatagrams(socket) === undefined).toBe(isPlain);
+    const source = new UdpBatchSource(peer.socket, Infinity);
+    onTestFinished(() => source.stop());
+    const received = vi.fn();
+    source.start({ write: received, end: () => undefined }, received);
     const send = vi.spyOn(socket, "send");
     const sink = new UdpSink(socket, {
       destination: () => undefined,
@@ -83,6 +88,8 @@ describe.each<[name: string, value: string | undefined, isPlain: boolean]>([
     sink.write({ bytes: Buffer.from("datagram"), release: () => undefined });
     expect((await peer.next()).bytes.toString()).toBe("datagram");
     expect(send).toHaveBeenCalledTimes(isPlain ? 1 : 0);
+    expect(received).toHaveBeenCalledOnce();
+    expect(readSync).toHaveBeenCalledTimes(isPlain ? 0 : 1);
   });
 
   test(`stdout that is a file is written ${way}`, async () => {
