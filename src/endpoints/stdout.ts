@@ -2,6 +2,7 @@ import { constants, fstatSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { DescriptorSink, type WriteLater } from "../flow/descriptor-sink.ts";
 import type { Sink } from "../flow/chunk.ts";
+import { NullSink } from "../flow/null-sink.ts";
 import { StreamSink } from "../flow/stream-sink.ts";
 import { isNullDevice, isTerminal, reopenWithoutBlocking, writesNothing } from "../terminal.ts";
 import { plainPath } from "./plain-path.ts";
@@ -21,6 +22,7 @@ export function openStdout(): Sink {
   }
   const stats = fstatSync(output);
   if (stats.isFile()) return new DescriptorSink(output, fileBytes);
+  if (isNullDevice(stats)) return new NullSink(output);
   if (!stats.isFIFO() && !stats.isSocket()) return new DescriptorSink(output);
   const own = reopenWithoutBlocking(output);
   return own === undefined ? plainSink() : new DescriptorSink(own, pipeBytes, writeLater(own));

@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { existsSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { descriptorOf, mebibyte } from "../helpers/content.ts";
 import { connectPeer, startServer } from "../helpers/sockets.ts";
 import { Tool } from "../helpers/tool.ts";
 
@@ -35,4 +37,26 @@ test("without --keep-open a second client is refused as soon as the first is the
   first.socket.end();
   tool.stdin.end();
   expect((await tool.ended).code).toBe(0);
+});
+
+describe.skipIf(!existsSync("/dev/null"))("stdout that is /dev/null", () => {
+  const connecting = (port: number) => ["tcp", "connect", "127.0.0.1", String(port)];
+
+  test("takes every byte, and they are counted", async () => {
+    const server = await startServer();
+    const stdout = descriptorOf("/dev/null", "w");
+    const tool = new Tool(connecting(server.port), { stdin: "null", stdout });
+    (await server.client()).socket.end(Buffer.alloc(mebibyte));
+    expect((await tool.ended).code).toBe(0);
+    expect(tool.all("closed")).toMatchObject([{ received: mebibyte, reason: "end" }]);
+  });
+
+  test("is an error, code 1, where it is open for reading only", async () => {
+    const server = await startServer();
+    const stdout = descriptorOf("/dev/null", "r");
+    const tool = new Tool(connecting(server.port), { stdin: "null", stdout });
+    (await server.client()).socket.end("nobody gets this");
+    expect((await tool.ended).code).toBe(1);
+    expect(tool.all("error")).toMatchObject([{ code: "EBADF", exitCode: 1 }]);
+  });
 });
