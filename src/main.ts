@@ -25,16 +25,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   let output = reporterOptions(guessedOutput(argv));
   const makeReporter = () => {
     const written = (stderr ??= new ErrorOutput((count) => droppedLines(count, output.json)));
-    return createReporter(output, (text) => written.write(text));
+    return createReporter(output, (text, essential) => written.write(text, essential));
   };
-  const begun = () => (run ??= new AbortController());
+  const begun = () => {
+    if (run !== undefined) return run;
+    run = new AbortController();
+    run.signal.addEventListener("abort", () => stderr?.hurry());
+    return run;
+  };
   const context: Context = {
     emit: (event) => emit?.(event),
     get signal() {
       return begun().signal;
     },
     abort: (reason) => begun().abort(reason),
-    mayEmit: () => stderr?.takesMore ?? true,
+    mayEmit: () => run?.signal.aborted === true || (stderr?.takesMore ?? true),
     datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams(),
   };
 

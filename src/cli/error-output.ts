@@ -5,10 +5,15 @@ import { isTerminal, reopenWithoutBlocking, writesNothing } from "../terminal.ts
 const descriptor = 2;
 /** What may wait for a reader of stderr that is slow; lines beyond are dropped, and counted. */
 const mostWaitingBytes = 1 << 20;
-const retryMs = 5;
+/** The same once the run has been ended. */
+const mostLeftBytes = 16 * 1024;
+/** Of a socket that has messages, each is one write. */
+const mostAtOnceBytes = 32 * 1024;
+const shortestRetryMs = 1;
+const longestRetryMs = 16;
 /** A reader that has taken nothing for so long is stuck. */
-const stuckMs = 500;
-/** How long the last lines may take. */
+const stuckMs = 1000;
+/** How long the last lines of a run that has been ended may take. */
 const flushMs = 1000;
 
 /**
@@ -20,11 +25,13 @@ export class ErrorOutput {
   readonly #fd = openWithoutBlocking();
   readonly #waiting: Buffer[] = [];
   readonly #inWords: (dropped: number) => string;
+  #most = mostWaitingBytes;
   #waitingBytes = 0;
   /** When the reader last took something, or had nothing to take. */
   #movedAt = 0;
   #droppedLines = 0;
   #retry: NodeJS.Timeout | undefined;
+  #retryMs = shortestRetryMs;
 
   /** @param inWords - tells how many lines were dropped, in a line of its own */
   constructor(inWords: (dropped: number) => string) {
@@ -36,21 +43,33 @@ export class ErrorOutput {
     return !this.#waits() || performance.now() - this.#movedAt > stuckMs;
   }
 
-  write(text: string): void {
+  /** @param essential - of a slow reader's lines, these are the last to be dropped */
+  write(text: string, essential = true): void {
     if (!this.#waits()) this.#movedAt = performance.now();
-    if (this.#fd === undefined) return this.#writeToStream(text);
     const bytes = Buffer.from(text);
-    if (this.#waiting.length > 0 && this.#waitingBytes + bytes.length > mostWaitingBytes)
-      return this.#drop(text);
+    const most = essential ? 2 * mostWaitingBytes : this.#most;
+    if (this.#waits() && this.#unwritten() + bytes.length > most) return this.#drop(bytes);
+    if (this.#fd === undefined) return this.#writeToStream(bytes);
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#retry === undefined) this.#writeWaiting();
   }
 
-  /** Waits until all is written, for a second at most. */
+  /** The run has been ended: no more than what fits into its last second is to wait. */
+  hurry(): void {
+    this.#most = mostLeftBytes;
+  }
+
+  /** Waits until all is written, for as long as it is read; for a second once the run has been ended. */
   async flush(): Promise<void> {
-    for (let waitedMs = 0; this.#waits() && waitedMs < flushMs; waitedMs += retryMs)
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    const begun = performance.now();
+    const isLate = () => {
+      const now = performance.now();
+      if (now - begun < flushMs) return false;
+      return this.#most === mostLeftBytes || now - this.#movedAt > stuckMs;
+    };
+    while (this.#waits() && !isLate())
+      await new Promise((resolve) => setTimeout(resolve, shortestRetryMs));
   }
 
   #waits(): boolean {
@@ -59,18 +78,22 @@ export class ErrorOutput {
     );
   }
 
-  #writeToStream(text: string): void {
+  #unwritten(): number {
+    return this.#fd === undefined ? process.stderr.writableLength : this.#waitingBytes;
+  }
+
+  #writeToStream(bytes: Buffer): void {
     const { stderr } = process;
     if (stderr.listenerCount("error") === 0) stderr.on("error", () => undefined);
-    if (stderr.writableLength > mostWaitingBytes) return this.#drop(text);
-    stderr.write(text, () => {
+    stderr.write(bytes, () => {
       this.#movedAt = performance.now();
       if (stderr.writableLength === 0) this.#tellDropped();
     });
   }
 
-  #drop(text: string): void {
-    this.#droppedLines += text.split("\n").length - 1;
+  #drop(bytes: Buffer): void {
+    for (let at = bytes.indexOf("\n"); at >= 0; at = bytes.indexOf("\n", at + 1))
+      this.#droppedLines++;
   }
 
   #tellDropped(): void {
@@ -84,14 +107,16 @@ export class ErrorOutput {
     for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
       let count: number | undefined;
       try {
-        count = tryWrite(this.#fd ?? descriptor, bytes);
+        count = tryWrite(this.#fd ?? descriptor, bytes.subarray(0, mostAtOnceBytes));
       } catch {
-        return this.#forget();
+        return this.#dropWaiting();
       }
       if (count === undefined) {
-        this.#retry = setTimeout(() => this.#writeWaiting(), retryMs).unref();
+        this.#retry = setTimeout(() => this.#writeWaiting(), this.#retryMs).unref();
+        this.#retryMs = Math.min(2 * this.#retryMs, longestRetryMs);
         return;
       }
+      this.#retryMs = shortestRetryMs;
       this.#movedAt = performance.now();
       this.#waitingBytes -= count;
       if (count === bytes.length) this.#waiting.shift();
@@ -100,8 +125,9 @@ export class ErrorOutput {
     this.#tellDropped();
   }
 
-  #forget(): void {
-    this.#waiting.length = 0;
+  /** A reader that has left misses nothing; a disk that is full may have room again. */
+  #dropWaiting(): void {
+    for (const bytes of this.#waiting.splice(0)) this.#drop(bytes);
     this.#waitingBytes = 0;
   }
 }

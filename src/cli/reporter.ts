@@ -29,18 +29,23 @@ const lowestLevel: Record<EventName, Level> = {
 
 const rank: Record<Level, number> = { quiet: 0, normal: 1, verbose: 2 };
 
-/** Makes the one place where events become output: a line for people, an NDJSON object, or nothing. */
+/**
+ * Makes the one place where events become output: a line for people, an NDJSON object, or nothing.
+ *
+ * @param write - is told whether a line is one that tells what happened, not a part of a dump
+ */
 export async function createReporter(
   options: ReporterOptions,
-  write: (text: string) => void,
+  write: (text: string, essential: boolean) => void,
 ): Promise<Emit> {
   const colors = !options.json && useColor(options.color) ? await loadColors() : plain;
   return (event) => {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
-    if (options.json) return write(`${inJson(event)}\n`);
+    const essential = event.event !== "data";
+    if (options.json) return write(`${inJson(event)}\n`, essential);
     if (event.event === "datagram" && !options.showDatagrams() && options.level !== "verbose")
       return;
-    write(inWords(event, colors, options.level === "verbose"));
+    write(inWords(event, colors, options.level === "verbose"), essential);
   };
 }
 

@@ -8,7 +8,7 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Ends the run for this reason. */
   readonly abort: (reason: PortcatError) => void;
-  /** Whether an event would be written now. Also true of a stderr that is stuck: it is not waited for. */
+  /** Whether an event may be emitted without waiting; also where stderr is stuck, or the run has been ended. */
   readonly mayEmit: () => boolean;
   /** Whether an event for every datagram goes anywhere. */
   readonly datagramsShown: () => boolean;

@@ -25,6 +25,8 @@ export interface RelayRules {
   /** Stages on the way to the peer, and on the way from it. */
   readonly outbound: readonly Stage[];
   readonly inbound: readonly Stage[];
+  /** Grows while a stage holds something up, which is not the peer's silence. */
+  readonly waited?: () => number;
   /** Ends the relay from outside; its reason is the failure. */
   readonly signal: AbortSignal;
 }
@@ -164,7 +166,8 @@ class Relay {
   /** Grows whenever anything moves, either way. */
   get #movedSoFar(): number {
     const { source, sink } = this.#peer;
-    return this.#received + (source.arrived ?? 0) + sink.taken + (this.#local.sink?.taken ?? 0);
+    const peers = this.#received + (source.arrived ?? 0) + sink.taken;
+    return peers + (this.#local.sink?.taken ?? 0) + (this.#rules.waited?.() ?? 0);
   }
 
   #watchIdleness(timeoutMs: number): IdleWatch {

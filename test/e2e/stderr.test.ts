@@ -4,9 +4,17 @@ import { closeSync, constants, existsSync, openSync, readFileSync } from "node:f
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { tryRead } from "../../src/flow/at-once.ts";
-import { fileWith, mebibyte, silence } from "../helpers/content.ts";
+import { fileWith, mebibyte, newFile, silence } from "../helpers/content.ts";
+import { peerHas } from "../helpers/meeting.ts";
 import { connectPeer, startServer } from "../helpers/sockets.ts";
-import { bin, portcat, Running, temporaryFolder, Tool } from "../helpers/tool.ts";
+import {
+  bin,
+  portcat,
+  Running,
+  type StartOptions,
+  temporaryFolder,
+  Tool,
+} from "../helpers/tool.ts";
 
 const linux = test.skipIf(process.platform !== "linux");
 
@@ -36,24 +44,29 @@ linux("a stderr that nobody reads holds up neither the bytes nor a signal", asyn
 const size = 5 * mebibyte;
 
 /** A server that takes all, and a client with --hex that sends it a file, or what the test writes. */
-async function dumping(stderr: string, stdin: number | "pipe", ...flags: string[]) {
+async function dumping(
+  stderr: string,
+  stdin: number | "pipe",
+  options: StartOptions = {},
+  ...flags: string[]
+) {
   const { port, client } = await startServer();
   const args = ["tcp", "connect", "127.0.0.1", String(port), "--hex", ...flags];
   const script = `exec "$0" "$@" 2>"${stderr}"`;
   const command = ["-c", script, process.execPath, bin, ...args];
-  const tool = new Running("sh", command, { stdin });
+  const tool = new Running("sh", command, { ...options, stdin });
   const peer = await client();
   void peer.ended.then(() => peer.socket.end());
   return { tool, peer };
 }
 
 /** A pipe with a name, and what has come through it; nothing is read before the first time. */
-function namedPipe(): { path: string; read: () => string } {
+function namedPipe(atOnce = mebibyte): { path: string; read: () => string } {
   const path = join(temporaryFolder(), "stderr");
   spawnSync("mkfifo", [path]);
   const descriptor = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   onTestFinished(() => closeSync(descriptor));
-  const buffer = Buffer.alloc(mebibyte);
+  const buffer = Buffer.alloc(atOnce);
   let text = "";
   return {
     path,
@@ -64,7 +77,12 @@ function namedPipe(): { path: string; read: () => string } {
   };
 }
 
-const rowsIn = (dump: string) => dump.match(/^> /gm)?.length ?? 0;
+const rowsIn = (dump: string) => dump.match(/^[<>] /gm)?.length ?? 0;
+
+/** Reads until there is no more. */
+async function untilRead(read: () => string): Promise<void> {
+  for (let before = -1; read().length > before; await silence(5)) before = read().length;
+}
 
 test("--hex writes its whole dump to a file", async () => {
   const file = join(temporaryFolder(), "dump");
@@ -73,15 +91,52 @@ test("--hex writes its whole dump to a file", async () => {
   expect(rowsIn(readFileSync(file, "latin1"))).toBe(size / 16);
 });
 
-linux("--hex waits for a slow reader of its dump, and loses nothing", async () => {
-  const { path, read } = namedPipe();
-  const { tool } = await dumping(path, fileWith(Buffer.alloc(size, "x")));
-  const reading = setInterval(read, 1);
+/** Reads a pipe at a pace, from now on. */
+function readSlowly(read: () => string, everyMs: number): void {
+  const reading = setInterval(read, everyMs);
   onTestFinished(() => clearInterval(reading));
+}
+
+linux("--hex waits for a slow reader of its dump, and loses nothing", async () => {
+  const { path, read } = namedPipe(16 * 1024);
+  const { tool } = await dumping(path, fileWith(Buffer.alloc(200_000, "x")));
+  readSlowly(read, 50);
   expect((await tool.ended).code).toBe(0);
-  expect(rowsIn(read())).toBe(size / 16);
+  await untilRead(read);
+  expect(rowsIn(read())).toBe(200_000 / 16);
+  expect(read()).toMatch(/portcat: closed: .* sent 200000 bytes .*\n$/);
   expect(read()).not.toContain("dropped");
 });
+
+linux("to wait for a slow reader of --hex is not to be idle", async () => {
+  const { path, read } = namedPipe(4096);
+  const { tool, peer } = await dumping(path, "pipe", {}, "-i", "300ms");
+  // Its pipe holds 64 KiB, and a page is read every 400 ms.
+  readSlowly(read, 400);
+  tool.stdin.end(Buffer.alloc(20_000, "x"));
+  await peerHas(peer, 20_000);
+  expect((await tool.ended).code).toBe(0);
+});
+
+linux(
+  "after a signal a slow reader of --hex holds up no bytes, and is told what it missed",
+  async () => {
+    const { path, read } = namedPipe(4096);
+    const file = newFile();
+    const { tool, peer } = await dumping(path, "pipe", { stdout: file.descriptor });
+    peer.socket.write(Buffer.alloc(mebibyte, "x"));
+    await silence(300);
+    readSlowly(read, 20);
+    tool.child.kill("SIGTERM");
+    expect((await tool.ended).code).toBe(143);
+    await untilRead(read);
+    const [, received] = /closed: .*: received (\d+) bytes/.exec(read().slice(-1000)) ?? [];
+    expect(file.contents()).toHaveLength(Number(received));
+    expect(read()).not.toContain("not written");
+    const [, dropped] = /\b(\d+) lines were dropped here/.exec(read().slice(-1000)) ?? [];
+    expect((rowsIn(read()) + Number(dropped)) * 16).toBe(Number(received));
+  },
+);
 
 linux.each([
   ["words", []],
@@ -90,7 +145,7 @@ linux.each([
   "a stuck stderr misses lines of --hex, and is told how many in %s once it is read",
   async (_, flags) => {
     const { path, read } = namedPipe();
-    const { tool, peer } = await dumping(path, "pipe", ...flags);
+    const { tool, peer } = await dumping(path, "pipe", {}, ...flags);
     tool.stdin.write(Buffer.alloc(size, "x"));
     while (peer.received().length < size) await once(peer.socket, "data");
     const note = /\b(\d{1,6}) lines were dropped here, stderr was not read/;

@@ -9,7 +9,7 @@ import type { UdpSink, UdpSource } from "../../endpoints/udp.ts";
 import { BatchedSink } from "../../flow/batched-sink.ts";
 import type { Source, Stage } from "../../flow/chunk.ts";
 import { DescriptorSink } from "../../flow/descriptor-sink.ts";
-import type { Framing } from "../../flow/framing.ts";
+import { type Framing, longestDatagram } from "../../flow/framing.ts";
 import { type Outcome, relay } from "../../flow/relay.ts";
 import { announce } from "../../flow/stages/announce.ts";
 import { dump } from "../../flow/stages/dump.ts";
@@ -51,7 +51,7 @@ export async function exchange(
   const { emit, mayEmit, signal } = context;
   const inbound: Stage[] = [];
   if (context.datagramsShown()) inbound.push(announce(emit));
-  if (flags.hex) inbound.push(dump(1, "received", emit, mayEmit));
+  if (flags.hex) inbound.push(dump(1, "received", emit, mayEmit, longestDatagram));
   if (stdoutIsTerminal() && !flags.raw) inbound.push(printable);
   const begun = performance.now();
   const stdout = stdoutFor({}, context);
@@ -61,7 +61,7 @@ export async function exchange(
     allowHalfOpen: false,
     lingerMs: 200,
     idleTimeoutMs: flags.idleTimeout ?? 0,
-    outbound: flags.hex ? [dump(1, "sent", emit, mayEmit)] : [],
+    outbound: flags.hex ? [dump(1, "sent", emit, mayEmit, longestDatagram)] : [],
     inbound,
     signal,
   });

@@ -33,13 +33,13 @@ export function stdoutFor(options: { sendOnly?: boolean }, { emit }: Context): S
 
 /** What the options say about one connection. */
 export function rulesOf(options: StreamOptions, id: number, context: Context): RelayRules {
-  const { emit, mayEmit, signal } = context;
+  const dumps = options.hex ? dumpsOf(id, context) : undefined;
   const outbound: Stage[] = [];
   if (options.lineDelay !== undefined) outbound.push(lineDelay(options.lineDelay));
   if (options.crlf) outbound.push(crlf);
-  if (options.hex) outbound.push(dump(id, "sent", emit, mayEmit));
+  if (dumps !== undefined) outbound.push(dumps.sent);
   const inbound: Stage[] = [];
-  if (options.hex) inbound.push(dump(id, "received", emit, mayEmit));
+  if (dumps !== undefined) inbound.push(dumps.received);
   if (stdoutIsTerminal() && !options.raw) inbound.push(printable);
   return {
     halfClose: options.halfClose,
@@ -49,7 +49,23 @@ export function rulesOf(options: StreamOptions, id: number, context: Context): R
     receiveBytes: options.bytes,
     outbound,
     inbound,
-    signal,
+    ...(dumps && { waited: dumps.waited }),
+    signal: context.signal,
+  };
+}
+
+/** The dumps of both directions, and how often they have waited for a slow stderr: that is not idleness. */
+function dumpsOf(id: number, { emit, mayEmit }: Context) {
+  let waits = 0;
+  const mayShow = () => {
+    const may = mayEmit();
+    if (!may) waits++;
+    return may;
+  };
+  return {
+    sent: dump(id, "sent", emit, mayShow),
+    received: dump(id, "received", emit, mayShow),
+    waited: () => waits,
   };
 }
 

@@ -1,20 +1,20 @@
 import type { Emit } from "../../events.ts";
 import type { Chunk, Receiver, Stage } from "../chunk.ts";
 
-/** The most that one event shows; no datagram is longer. */
-const pieceBytes = 64 * 1024;
 const lookAgainMs = 2;
 
 /**
  * Emits every chunk as `data` events, and passes it on as it is once all of it has been shown.
  *
  * @param mayEmit - whether an event would go out now, rather than wait or be dropped
+ * @param pieceBytes - the most that one event shows
  */
 export function dump(
   id: number,
   direction: "received" | "sent",
   emit: Emit,
   mayEmit: () => boolean,
+  pieceBytes = 4096,
 ): Stage {
   return (next: Receiver): Receiver => {
     const waiting: Chunk[] = [];
