@@ -9,7 +9,11 @@ export const ExitCode = {
   unreachable: 6,
   cannotBind: 7,
   broken: 8,
+  tls: 9,
 } as const;
+
+/** What the message of a defect of ours begins with; its stack follows. */
+export const defectWords = "internal error, please report it";
 
 /** The exit code of a process that signal number `n` ended is 128 + n. */
 export const signalExitCode = (signalNumber: number): number => 128 + signalNumber;
@@ -58,6 +62,43 @@ const causes = new Map<string, readonly [words: string, exitCode: number]>(
     ETIMEDOUT: ["timed out", ExitCode.timedOut],
   } satisfies Record<string, [string, number]> as Record<string, [string, number]>),
 );
+
+/** What TLS calls the failures that users meet, as Node spells OpenSSL's names, in words. */
+const tlsCauses: readonly (readonly [RegExp, string])[] = [
+  [
+    /WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|RECORD_LAYER/,
+    "the peer does not speak TLS",
+  ],
+  [
+    /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE/,
+    "no version of TLS that both sides speak",
+  ],
+  [/NO_SHARED_CIPHER|HANDSHAKE_FAILURE|NO_SUITABLE/, "no cipher suite that both sides have"],
+  [/NO_APPLICATION_PROTOCOL/, "no application protocol (ALPN) that both sides speak"],
+  [
+    /CERTIFICATE_REQUIRED|DID_NOT_RETURN_A_CERTIFICATE/,
+    "a client certificate is required, and none was shown",
+  ],
+  [/ALERT_UNKNOWN_CA/, "the peer does not know the issuer of our certificate"],
+  [/ALERT_CERTIFICATE_EXPIRED/, "the peer finds our certificate expired"],
+  [
+    /ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN|ALERT_UNSUPPORTED_CERTIFICATE/,
+    "the peer does not accept our certificate",
+  ],
+  [/UNRECOGNIZED_NAME/, "the server has no such name"],
+];
+
+function causeOf(code: string): readonly [words: string, exitCode: number] | undefined {
+  const known = causes.get(code);
+  if (known !== undefined || !code.startsWith("ERR_SSL_")) return known;
+  const words = tlsCauses.find(([pattern]) => pattern.test(code))?.[1];
+  return [words ?? "TLS failed", ExitCode.tls];
+}
+
+/** The exit code of a system error, where the table has it. */
+export function exitCodeOf(error: unknown): number | undefined {
+  return causeOf(codeOf(error))?.[1];
+}
 
 export interface ErrorDetails {
   /** Replaces the message that would be made of the cause. */
@@ -109,7 +150,7 @@ export function codeOf(error: unknown): string {
 /** "connection refused (ECONNREFUSED)"; Node's own text for a code that is not in the table. */
 export function causeInWords(error: unknown): string {
   const code = codeOf(error);
-  const words = causes.get(code)?.[0];
+  const words = causeOf(code)?.[0];
   if (words !== undefined) return `${words} (${code})`;
   return error instanceof Error ? error.message : String(error);
 }
@@ -129,7 +170,7 @@ export function systemError(
   const code = codeOf(cause);
   return new PortcatError(details.message ?? `${doing}: ${causeInWords(cause)}`, {
     code: code === "" ? undefined : code,
-    exitCode: causes.get(code)?.[1],
+    exitCode: causeOf(code)?.[1],
     cause,
     ...details,
   });

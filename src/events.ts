@@ -17,9 +17,29 @@ export type Ends =
   | { transport: "tcp" | "udp"; local: SocketAddress; remote: SocketAddress }
   | { transport: "unix"; path: string };
 
+/** What a TLS handshake has agreed on, and who the peer showed to be. */
+export interface TlsSession {
+  /** "TLSv1.3" */
+  protocol: string;
+  /** The cipher suite as the RFCs name it: "TLS_AES_256_GCM_SHA384". */
+  cipher: string;
+  /** The application protocol (RFC 7301). */
+  alpn: string | null;
+  /** The common names of the peer's certificate and of its issuer. All null without a certificate. */
+  subject: string | null;
+  issuer: string | null;
+  /** ISO 8601. */
+  validFrom: string | null;
+  validTo: string | null;
+  /** "sha256:" and the SHA-256 of the certificate (DER) in hex. */
+  pin: string | null;
+  /** The certificate is the one of --pin, or from an authority that we trust and for the name we asked for. */
+  authorized: boolean;
+}
+
 export type Event =
-  | ({ event: "listening" } & Bound)
-  | ({ event: "connected"; id: number } & Ends)
+  | ({ event: "listening"; tls?: { pin: string } } & Bound)
+  | ({ event: "connected"; id: number; tls?: TlsSession } & Ends)
   | { event: "datagram"; from: SocketAddress; bytes: number }
   | {
       event: "closed";

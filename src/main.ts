@@ -6,7 +6,14 @@ import { ErrorOutput } from "./cli/error-output.ts";
 import { createReporter, droppedLines, type ReporterOptions } from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
 import type { Emit } from "./events.ts";
-import { errorEvent, ExitCode, interrupted, PortcatError, usageError } from "./errors.ts";
+import {
+  defectWords,
+  errorEvent,
+  ExitCode,
+  interrupted,
+  PortcatError,
+  usageError,
+} from "./errors.ts";
 import { createProgram, helpAsOption } from "./program.ts";
 import { isTerminal } from "./terminal.ts";
 
@@ -141,7 +148,7 @@ function commandTyped(command: Command, argv: readonly string[]): string[] {
 /** Anything unforeseen is a defect of ours, and says where. */
 function bug(error: unknown): PortcatError {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return new PortcatError(`internal error, please report it: ${text}`, {
+  return new PortcatError(`${defectWords}: ${text}`, {
     exitCode: ExitCode.failure,
     code: "EINTERNAL",
     cause: error,

@@ -1,4 +1,5 @@
-import { type Emit, type Event, type EventName, hostPort } from "../events.ts";
+import { defectWords } from "../errors.ts";
+import { type Emit, type Event, type EventName, hostPort, type TlsSession } from "../events.ts";
 import { isTerminal } from "../terminal.ts";
 
 export interface ReporterOptions {
@@ -91,7 +92,19 @@ function inJson({ event, ...fields }: Event): string {
 function inWords(event: Event, colors: Colors, verbose: boolean): string {
   if (event.event === "data") return hexDump(event, colors);
   const [line, color] = lineOf(event, colors, verbose);
-  return `${colors.dim("portcat:")} ${color(line)}\n`;
+  return `${colors.dim("portcat:")} ${color(safe(line))}\n`;
+}
+
+/**
+ * Names come from the network, too, as in a certificate: no control byte of theirs is one of ours.
+ * The lines of a defect's stack stay.
+ */
+function safe(line: string): string {
+  return line.replaceAll(/\p{Cc}/gu, (control) =>
+    control === "\n" && line.startsWith(defectWords)
+      ? control
+      : `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 function lineOf(
@@ -101,7 +114,10 @@ function lineOf(
 ): [string, Paint] {
   switch (event.event) {
     case "listening":
-      return [`listening on ${boundInWords(event)}`, colors.green];
+      return [
+        `listening on ${boundInWords(event)}${event.tls ? `, TLS, --pin ${event.tls.pin}` : ""}`,
+        colors.green,
+      ];
     case "connected":
       return [connectedInWords(event, verbose), colors.green];
     case "datagram":
@@ -140,13 +156,23 @@ function boundInWords(event: Extract<Event, { event: "listening" }>): string {
 
 function connectedInWords(
   event: Extract<Event, { event: "connected" }>,
-  withLocal: boolean,
+  withDetails: boolean,
 ): string {
-  if (event.transport === "unix") return `connected: ${event.path}`;
+  const tls = event.tls ? `, ${sessionInWords(event.tls, withDetails)}` : "";
+  if (event.transport === "unix") return `connected: ${event.path}${tls}`;
   const { local, remote } = event;
   if (remote.address === "") return "connected: a peer that is gone";
-  const here = withLocal ? ` from ${hostPort(local.address, local.port)}` : "";
-  return `connected: ${hostPort(remote.address, remote.port)}${here}`;
+  const here = withDetails ? ` from ${hostPort(local.address, local.port)}` : "";
+  return `connected: ${hostPort(remote.address, remote.port)}${here}${tls}`;
+}
+
+function sessionInWords(tls: TlsSession, withDetails: boolean): string {
+  const { protocol, cipher, alpn, subject, issuer, validFrom, validTo, pin } = tls;
+  const agreed = `${protocol} ${cipher}${alpn === null ? "" : `, ALPN ${alpn}`}`;
+  if (!withDetails) return agreed;
+  if (pin === null) return `${agreed}, no certificate`;
+  const dates = `from ${validFrom ?? ""} to ${validTo ?? ""}`;
+  return `${agreed}, certificate of ${subject ?? ""} by ${issuer ?? ""}, valid ${dates}, ${pin}`;
 }
 
 function closedInWords(event: Extract<Event, { event: "closed" }>): string {

@@ -15,11 +15,17 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { checkTlsOptions, type TlsClientFlags, tlsClientOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
 import type { Context } from "./context.ts";
 
-type Options = StreamOptions & ConnectOptions & FamilyOptions & SourceOption & SocketOptionFlags;
+type Options = StreamOptions &
+  TlsClientFlags &
+  ConnectOptions &
+  FamilyOptions &
+  SourceOption &
+  SocketOptionFlags;
 
 const ofConnecting = ["--connect-timeout", "--retry", "--source", "--ipv4", "--ipv6"];
 
@@ -33,11 +39,15 @@ export function declareTcpConnect(command: Command, context: Context): void {
     )
     .action(async (words: string[], options: Options, command: Command) => {
       needs(command, ["--retry-interval"], "--retry");
+      checkTlsOptions(command, "client");
       const { runClient } = await import("./run/client.ts");
       const { socketOptionsOf } = await import("./run/session.ts");
       const { checkSocketOptions } = await import("../endpoints/socket-options.ts");
       const sockets = socketOptionsOf(options);
       checkSocketOptions(sockets);
+      const secure = options.tls
+        ? (await import("./run/tls.ts")).clientTls(options, context)
+        : undefined;
       if (options.fd !== undefined) {
         excludes(command, ofConnecting, "--fd");
         if (words.length > 0) excludes(command, ["--fd"], "a host or a port");
@@ -45,7 +55,11 @@ export function declareTcpConnect(command: Command, context: Context): void {
           await import("../endpoints/descriptor.ts");
         const { fd } = options;
         checkDescriptor(fd);
-        return runClient(() => connectionOnDescriptor(fd, sockets, context.emit), options, context);
+        return runClient(
+          () => connectionOnDescriptor(fd, sockets, context, secure),
+          options,
+          context,
+        );
       }
       const { host = "localhost", port } = parsePlace(words, 1);
       const { connectTcp } = await import("../endpoints/tcp-connect.ts");
@@ -55,6 +69,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
         family: familyOf(options, host, options.source),
         timeoutMs: options.connectTimeout,
         ...(options.source && { source: options.source }),
+        ...(secure && { secure }),
         ...sockets,
       };
       await runClient(() => connectTcp(target, context.signal, context.emit), options, context);
@@ -63,6 +78,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
   familyOptions(command);
   sourceOption(command);
   streamOptions(command);
+  tlsClientOptions(command);
   socketOptions(command);
   fdOption(command, "talk through an inherited connected socket instead");
   outputOptions(command);

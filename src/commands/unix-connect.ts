@@ -8,11 +8,12 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { checkTlsOptions, type TlsClientFlags, tlsClientOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { usageError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
-type Options = StreamOptions & ConnectOptions;
+type Options = StreamOptions & TlsClientFlags & ConnectOptions;
 
 export function declareUnixConnect(command: Command, context: Context): void {
   command
@@ -21,6 +22,10 @@ export function declareUnixConnect(command: Command, context: Context): void {
     .argument("[path]", "the socket file; @name is in Linux's abstract namespace")
     .action(async (path: string | undefined, options: Options, command: Command) => {
       needs(command, ["--retry-interval"], "--retry");
+      checkTlsOptions(command, "client");
+      const secure = options.tls
+        ? (await import("./run/tls.ts")).clientTls(options, context)
+        : undefined;
       const { runClient } = await import("./run/client.ts");
       if (options.fd !== undefined) {
         excludes(command, ["--connect-timeout", "--retry"], "--fd");
@@ -30,7 +35,7 @@ export function declareUnixConnect(command: Command, context: Context): void {
         const { fd } = options;
         checkDescriptor(fd);
         return runClient(
-          () => connectionOnDescriptor(fd, { noDelay: false }, context.emit),
+          () => connectionOnDescriptor(fd, { noDelay: false }, context, secure),
           options,
           context,
         );
@@ -38,11 +43,12 @@ export function declareUnixConnect(command: Command, context: Context): void {
       if (path === undefined) throw usageError("expected the path of a UNIX socket");
       const { connectUnix, socketName } = await import("../endpoints/unix.ts");
       socketName(path);
-      const target = { path, timeoutMs: options.connectTimeout };
+      const target = { path, timeoutMs: options.connectTimeout, ...(secure && { secure }) };
       await runClient(() => connectUnix(target, context.signal, context.emit), options, context);
     });
   connectOptions(command);
   streamOptions(command);
+  tlsClientOptions(command);
   fdOption(command, "talk through an inherited connected socket instead");
   outputOptions(command);
 }

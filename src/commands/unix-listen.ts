@@ -10,11 +10,12 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { checkTlsOptions, type TlsListenerFlags, tlsListenerOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { usageError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
-type Options = StreamOptions & ListenerOptions & { mode?: number };
+type Options = StreamOptions & TlsListenerFlags & ListenerOptions & { mode?: number };
 
 export function declareUnixListen(command: Command, context: Context): void {
   command
@@ -25,6 +26,11 @@ export function declareUnixListen(command: Command, context: Context): void {
     .argument("[path]", "the socket file; @name is in Linux's abstract namespace")
     .action(async (path: string | undefined, options: Options, command: Command) => {
       needs(command, ["--max-connections", "--queue", "--stall"], "--keep-open");
+      checkTlsOptions(command, "listener");
+      const tls = options.tls
+        ? await (await import("./run/tls.ts")).listenerTls(options, context)
+        : undefined;
+      const secure = tls?.secure;
       const { runListener } = await import("./run/listener.ts");
       const { backlog, fd, mode } = options;
       if (fd !== undefined) {
@@ -33,9 +39,10 @@ export function declareUnixListen(command: Command, context: Context): void {
         const { checkDescriptor, listenOnDescriptor } = await import("../endpoints/descriptor.ts");
         checkDescriptor(fd);
         return runListener(
-          (take) => listenOnDescriptor(fd, backlog, { noDelay: false }, take, context.emit),
+          (take) => listenOnDescriptor(fd, backlog, { noDelay: false }, take, context.emit, secure),
           options,
           context,
+          tls,
         );
       }
       if (path === undefined) throw usageError("expected the path of a UNIX socket");
@@ -44,15 +51,18 @@ export function declareUnixListen(command: Command, context: Context): void {
       if (options.readyFile !== undefined && resolve(options.readyFile) === resolve(path))
         throw usageError("--ready-file cannot be the socket itself");
       if (path.startsWith("@")) excludes(command, ["--mode"], "a name in the abstract namespace");
+      const target = { path, mode, backlog, ...(secure && { secure }) };
       await runListener(
-        (take) => listenUnix({ path, mode, backlog }, take, context.signal, context.emit),
+        (take) => listenUnix(target, take, context.signal, context.emit),
         options,
         context,
+        tls,
       );
     });
   command.addOption(modeOption());
   listenerOptions(command);
   streamOptions(command);
+  tlsListenerOptions(command);
   fdOption(command, "listen on an inherited socket instead (systemd's first is 3)");
   outputOptions(command);
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { type Ends, hostPort } from "../events.ts";
+import { type Ends, hostPort, type TlsSession } from "../events.ts";
 import type { Endpoint } from "../flow/chunk.ts";
 import { descriptorOf } from "./socket-handle.ts";
 import type { SocketReads } from "./socket-reads.ts";
@@ -11,7 +11,20 @@ export interface Connection extends Endpoint {
   readonly ends: Ends;
   /** Whether something written waits for the peer to take it. */
   readonly hasWaiting: () => boolean;
+  /** With TLS: when the handshake is over, or how it failed. Nothing is to be read or written before. */
+  readonly secured?: Promise<TlsSession>;
 }
+
+/** Makes a TLS connection of a socket that is connected (see tls.ts). */
+export type Secure = (
+  socket: Socket,
+  ends: Ends,
+  host: string | undefined,
+  signal: AbortSignal,
+) => Promise<Connection>;
+
+/** The same of a socket that a listener has accepted: there at once, with the handshake to come. */
+export type SecureAccepted = (socket: Socket, ends: Ends) => Connection;
 
 /** The peer in words: "127.0.0.1:9000", or the path of a UNIX socket. */
 export function peerOf(ends: Ends): string {

@@ -2,7 +2,13 @@ import { fstatSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
-import { type Connection, connectionOf, tcpEnds } from "./connection.ts";
+import {
+  type Connection,
+  connectionOf,
+  type Secure,
+  type SecureAccepted,
+  tcpEnds,
+} from "./connection.ts";
 import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -37,10 +43,11 @@ export async function listenOnDescriptor(
   sockets: SocketOptions,
   onConnection: OnConnection,
   emit: Emit,
+  secure?: SecureAccepted,
 ): Promise<Listener> {
   const ends = (accepted: Socket) => endsOf(accepted, fd);
   const place = { name: inWords(fd), transport: "unix", address: inWords(fd) } as const;
-  const server = await listen(place, { fd, backlog }, sockets, ends, onConnection, emit);
+  const server = await listen(place, { fd, backlog }, sockets, ends, onConnection, emit, secure);
   const bound = boundOf(server);
   // Node tells no name of a socket in the abstract namespace.
   const unnamed = bound.transport === "unix" && bound.path === "";
@@ -55,11 +62,17 @@ export async function listenOnDescriptor(
  *
  * @throws PortcatError when it is not connected (exit code 7)
  */
-export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit: Emit): Connection {
+export function connectionOnDescriptor(
+  fd: number,
+  sockets: SocketOptions,
+  { signal, emit }: { signal: AbortSignal; emit: Emit },
+  secure?: Secure,
+): Connection | Promise<Connection> {
   const reads = new SocketReads();
   let socket: Socket;
   try {
-    const options = { fd, allowHalfOpen: true, ...reads.socketOptions, pauseOnCreate: true };
+    const onread = secure === undefined && reads.socketOptions;
+    const options = { fd, allowHalfOpen: true, ...onread, pauseOnCreate: true };
     socket = new Socket(options);
   } catch (error) {
     throw new PortcatError(`cannot use ${inWords(fd)}: ${(error as Error).message}`, {
@@ -75,9 +88,11 @@ export function connectionOnDescriptor(fd: number, sockets: SocketOptions, emit:
       { exitCode: ExitCode.cannotBind, code: "ENOTCONN", address: inWords(fd) },
     );
   }
-  reads.attach(socket);
   setSocketOptions(socket, sockets, emit);
-  return connectionOf(socket, endsOf(socket, fd), reads);
+  const ends = endsOf(socket, fd);
+  if (secure !== undefined) return secure(socket, ends, undefined, signal);
+  reads.attach(socket);
+  return connectionOf(socket, ends, reads);
 }
 
 /** Whether it has, or had, a peer: a listening socket, or one that is only bound, has none. */

@@ -2,7 +2,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from "node
 import { causeInWords, codeOf } from "../errors.ts";
 import type { Bound, Emit, Ends } from "../events.ts";
 import { cannotBind, type Unbound } from "./cannot-bind.ts";
-import { type Connection, connectionOf, plainAddress } from "./connection.ts";
+import { type Connection, connectionOf, plainAddress, type SecureAccepted } from "./connection.ts";
 import { ReadBuffers } from "./read-buffers.ts";
 import { adopt, SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -31,10 +31,15 @@ export function listen(
   endsOf: (accepted: Socket) => Ends,
   onConnection: OnConnection,
   emit: Emit,
+  secure?: SecureAccepted,
 ): Promise<Server> {
   const buffers = new ReadBuffers();
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
     const ends = endsOf(accepted);
+    if (secure !== undefined) {
+      setSocketOptions(accepted, sockets, emit);
+      return onConnection(secure(accepted, ends));
+    }
     const reads = new SocketReads(buffers, "frugal");
     const socket = adopt(accepted, reads);
     setSocketOptions(socket, sockets, emit);

@@ -86,6 +86,7 @@ export class SocketReads implements Source {
       this.#end();
       return push(null);
     };
+    socket.on("end", () => this.#end());
     socket.on("close", () => this.#fail(prematureClose()));
     socket.on("error", () => undefined);
   }
@@ -94,7 +95,15 @@ export class SocketReads implements Source {
     if (chunkBytes !== undefined) this.#buffers.resize(chunkBytes);
     this.#to = to;
     this.#failed = failed;
+    this.#handOutEarly();
     this.#socket?.resume();
+  }
+
+  /** What a handshake had read already, and perhaps the end behind it. */
+  #handOutEarly(): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.readableLength === 0) return;
+    this.#handOut(socket.read() as Buffer);
   }
 
   stop(): void {

@@ -20,6 +20,8 @@ const answerMs = 200;
 export class SocketSink extends StreamSink {
   readonly #socket: Socket;
   readonly #ends: Ends;
+  /** The socket of the system: the same, but for one with TLS above it. */
+  protected readonly lower: Socket;
   readonly #peerEnded: () => boolean;
   readonly #isLocal: boolean;
   #descriptor: number | undefined;
@@ -28,8 +30,9 @@ export class SocketSink extends StreamSink {
   #direct = 0;
 
   /** @param peerEnded - whether the peer's end has been read */
-  constructor(socket: Socket, ends: Ends, peerEnded: () => boolean) {
+  constructor(socket: Socket, ends: Ends, peerEnded: () => boolean, lower = socket) {
     super(socket);
+    this.lower = lower;
     this.#peerEnded = peerEnded;
     this.#socket = socket;
     this.#ends = ends;
@@ -76,8 +79,7 @@ export class SocketSink extends StreamSink {
     if (this.#lastWrite === 0 || !this.#peerEnded()) return super.end();
     const ask = () => {
       if (this.#ends.transport === "unix") this.#askByReading();
-      // An empty write fails on a connection that was reset.
-      else super.write({ bytes: nothing, release: () => undefined });
+      else this.askByWriting();
       super.end();
     };
     const wait = this.#isLocal ? 0 : this.#lastWrite + answerMs - performance.now();
@@ -85,9 +87,14 @@ export class SocketSink extends StreamSink {
     else ask();
   }
 
+  /** An empty write fails on a connection that was reset. */
+  protected askByWriting(): void {
+    super.write({ bytes: nothing, release: () => undefined });
+  }
+
   /** A UNIX socket tells by a reset that its peer closed with bytes unread (unix(7)). */
   #askByReading(): void {
-    const { error } = behindEnd(this.#socket);
+    const { error } = behindEnd(this.lower);
     if (error !== undefined) this.fail(error);
   }
 }

@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import { causeInWords, codeOf, ExitCode, PortcatError, systemError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
-import { type Connection, connectionOf, tcpEnds } from "./connection.ts";
+import { type Connection, connectionOf, type Secure, tcpEnds } from "./connection.ts";
 import { type Family, type LocalSource, type ResolvedAddress, resolveFrom } from "./resolve.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -12,8 +12,9 @@ export interface TcpTarget extends SocketOptions {
   readonly family: Family;
   /** A numeric local address, and perhaps a local port. */
   readonly source?: LocalSource;
-  /** Over name resolution and all addresses together; 0 for no limit. */
+  /** Over name resolution, all addresses together, and a TLS handshake; 0 for no limit. */
   readonly timeoutMs: number;
+  readonly secure?: Secure;
 }
 
 /** How long one address may be silent before the next is tried beside it (RFC 8305, section 5). */
@@ -48,7 +49,9 @@ export async function connectTcp(
     addresses.push(...(await resolveFrom(target, attempt.signal, emit)));
     const { socket, reads } = await firstToAnswer(target, addresses, attempt.signal, emit);
     setSocketOptions(socket, target, emit);
-    return connectionOf(socket, tcpEnds(socket), reads);
+    const ends = tcpEnds(socket);
+    if (target.secure === undefined) return connectionOf(socket, ends, reads);
+    return await target.secure(socket, ends, target.host, attempt.signal);
   } finally {
     clearTimeout(deadline);
     signal.removeEventListener("abort", abort);
@@ -84,7 +87,9 @@ function firstToAnswer(
       const { address } = current;
       emit({ event: "trying", address, port: target.port });
       const reads = new SocketReads();
-      const socket = new Socket({ allowHalfOpen: true, ...reads.socketOptions });
+      // A socket that TLS reads is not read by us.
+      const own = target.secure === undefined;
+      const socket = new Socket({ allowHalfOpen: true, ...(own && reads.socketOptions) });
       socket.pause();
       open.add(socket);
       socket.once("error", (error) => {
@@ -98,7 +103,7 @@ function firstToAnswer(
         open.delete(socket);
         over();
         socket.removeAllListeners("error");
-        reads.attach(socket);
+        if (own) reads.attach(socket);
         resolve({ socket, reads });
       });
       socket.connect({

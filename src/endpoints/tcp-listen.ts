@@ -1,5 +1,5 @@
 import { hostPort, type Emit } from "../events.ts";
-import { tcpEnds } from "./connection.ts";
+import { type SecureAccepted, tcpEnds } from "./connection.ts";
 import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
 import { type Family, resolveHost } from "./resolve.ts";
 import type { SocketOptions } from "./socket-options.ts";
@@ -11,6 +11,7 @@ export interface TcpListenTarget extends SocketOptions {
   readonly port: number;
   readonly family: Family;
   readonly backlog: number;
+  readonly secure?: SecureAccepted;
 }
 
 /**
@@ -34,7 +35,7 @@ export async function listenTcp(
     ...(host !== undefined && { host }),
     ipv6Only: family === 6,
   };
-  const server = await listen(place, options, target, tcpEnds, onConnection, emit);
+  const server = await listen(place, options, target, tcpEnds, onConnection, emit, target.secure);
   return { bound: boundOf(server), close: () => server.close() };
 }
 

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { type Connection, connectionOf } from "./connection.ts";
+import { type Connection, connectionOf, type Secure, type SecureAccepted } from "./connection.ts";
 import { listen, type Listener, type OnConnection } from "./listener.ts";
 import { abortable } from "./resolve.ts";
 import { SocketReads } from "./socket-reads.ts";
@@ -53,12 +53,12 @@ function warnOfPadding(path: string, emit: Emit): void {
  *   is something else than a socket
  */
 export async function listenUnix(
-  target: { path: string; mode: number | undefined; backlog: number },
+  target: { path: string; mode: number | undefined; backlog: number; secure?: SecureAccepted },
   onConnection: OnConnection,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Listener> {
-  const { path, mode, backlog } = target;
+  const { path, mode, backlog, secure } = target;
   const name = socketName(path);
   warnOfPadding(path, emit);
   if (!isAbstract(path)) await removeStale(path, signal);
@@ -66,7 +66,15 @@ export async function listenUnix(
   const place = { name: path, transport: "unix", address: path } as const;
   // Bound with the umask that gives the mode, so that it is never open wider, not for a moment.
   const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode);
-  const listening = listen(place, { path: name, backlog }, noOptions, ends, onConnection, emit);
+  const listening = listen(
+    place,
+    { path: name, backlog },
+    noOptions,
+    ends,
+    onConnection,
+    emit,
+    secure,
+  );
   if (umask !== undefined) process.umask(umask);
   const server = await listening;
   if (isAbstract(path))
@@ -177,31 +185,54 @@ const fullBacklogMs = 20;
  *   permission (1)
  */
 export async function connectUnix(
-  { path, timeoutMs }: { path: string; timeoutMs: number },
+  { path, timeoutMs, secure }: { path: string; timeoutMs: number; secure?: Secure },
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Connection> {
   const name = socketName(path);
   warnOfPadding(path, emit);
-  const begun = performance.now();
-  for (;;) {
-    try {
-      return await connectOnce(path, name, signal);
-    } catch (error) {
-      if (codeOf(error) !== "EAGAIN") throw error;
+  const attempt = new AbortController();
+  const abort = () => attempt.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  const deadline =
+    timeoutMs > 0
+      ? setTimeout(() => attempt.abort(noAnswer(path, timeoutMs)), timeoutMs)
+      : undefined;
+  try {
+    for (;;) {
+      try {
+        return await connectOnce(path, name, attempt.signal, secure);
+      } catch (error) {
+        if (codeOf(error) !== "EAGAIN") throw error;
+      }
+      await abortable(attempt.signal, sleep(fullBacklogMs));
     }
-    if (timeoutMs > 0 && performance.now() - begun >= timeoutMs)
-      throw new PortcatError(
-        `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
-        { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
-      );
-    await abortable(signal, sleep(fullBacklogMs));
+  } finally {
+    clearTimeout(deadline);
+    signal.removeEventListener("abort", abort);
   }
 }
 
-function connectOnce(path: string, name: string, signal: AbortSignal): Promise<Connection> {
+function noAnswer(path: string, timeoutMs: number): PortcatError {
+  return new PortcatError(
+    `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
+    { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
+  );
+}
+
+function connectOnce(
+  path: string,
+  name: string,
+  signal: AbortSignal,
+  secure: Secure | undefined,
+): Promise<Connection> {
   const reads = new SocketReads();
-  const socket = new Socket({ allowHalfOpen: true, ...reads.socketOptions });
+  const ends = { transport: "unix", path } as const;
+  const socket = new Socket({
+    allowHalfOpen: true,
+    ...(secure === undefined && reads.socketOptions),
+  });
   socket.pause();
   const connecting = new Promise<Connection>((resolve, reject) => {
     socket.once("error", (error) => {
@@ -211,8 +242,9 @@ function connectOnce(path: string, name: string, signal: AbortSignal): Promise<C
     });
     socket.once("connect", () => {
       socket.removeAllListeners("error");
+      if (secure !== undefined) return resolve(secure(socket, ends, undefined, signal));
       reads.attach(socket);
-      resolve(connectionOf(socket, { transport: "unix", path }, reads));
+      resolve(connectionOf(socket, ends, reads));
     });
   });
   socket.connect({ path: name });

@@ -1,4 +1,4 @@
-import { ExitCode, PortcatError, systemError } from "../errors.ts";
+import { ExitCode, exitCodeOf, PortcatError, systemError } from "../errors.ts";
 import {
   type Chunk,
   type Endpoint,
@@ -190,7 +190,7 @@ class Relay {
 
   #broken(doing: string, error: unknown): PortcatError {
     return systemError(`cannot ${doing} ${this.#peer.name} ${this.#soFar()}`, error, {
-      exitCode: ExitCode.broken,
+      exitCode: exitCodeOf(error) === ExitCode.tls ? ExitCode.tls : ExitCode.broken,
       ...this.#peer.at,
     });
   }

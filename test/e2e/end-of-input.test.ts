@@ -26,9 +26,10 @@ const large = randomBytes(16 << 20);
 
 /** Each role and each transport once, for what depends on neither. */
 const diagonal = ways.filter(
-  ({ transport, role }) => (transport === "tcp") === (role === "listen"),
+  ({ transport, role, security }) =>
+    security === "" && (transport === "tcp") === (role === "listen"),
 );
-const tcpWays = ways.filter(({ transport }) => transport === "tcp");
+const tcpWays = ways.filter(({ transport, security }) => transport === "tcp" && security === "");
 
 interface Expected {
   readonly received?: number;
@@ -102,7 +103,7 @@ describe("the matrix: who speaks first, who ends first, and what stdin is", () =
     terminal: terminalInput,
   };
 
-  describe.each(ways)("$transport $role", (way) => {
+  describe.each(ways)("$transport $role$security", (way) => {
     test.for(rows.filter(({ role = way.role }) => role === way.role))(
       "stdin a(n) $stdin, first to speak: $speaks, first to end: $ends: all arrives, exit code 0",
       async ({ stdin, speaks, ends }, { skip }) => {
@@ -144,7 +145,7 @@ describe("the matrix: who speaks first, who ends first, and what stdin is", () =
   });
 });
 
-describe.each(ways)("our end ($transport $role)", (way) => {
+describe.each(ways)("our end ($transport $role$security)", (way) => {
   test("--no-half-close keeps our side open after the end of stdin until the peer ends", async () => {
     const { tool, peer } = await meet(way, ["--no-half-close"], {
       stdin: fileInput(ours).descriptor,
@@ -225,7 +226,7 @@ describe("a stdin that holds nothing", () => {
     new Running("sh", ["-c", '"$@" <&-', "sh", process.execPath, bin, ...args, "--json"]);
 
   test("a listener whose stdin is /dev/null keeps its side open until the client ends", async () => {
-    const way = { transport: "tcp", role: "listen" } as const;
+    const way = { transport: "tcp", role: "listen", security: "" } as const;
     const { tool, peer } = await meet(way, [], { stdin: nullInput().descriptor });
     const ourEnd = watchEnd(peer);
     await sleep(silenceMs);
@@ -259,7 +260,7 @@ describe("a stdin that holds nothing", () => {
   });
 });
 
-describe.each(ways)("after the peer's end ($transport $role)", (way) => {
+describe.each(ways)("after the peer's end ($transport $role$security)", (way) => {
   test("a regular file is still sent to its end, however long it is", async () => {
     const { tool, peer } = await meet(way, ["--linger", "1ms"], {
       stdin: fileInput(large).descriptor,
@@ -351,7 +352,7 @@ describe.each(ways)("after the peer's end ($transport $role)", (way) => {
   });
 });
 
-describe.each(ways)("a peer that does not take what we send ($transport $role)", (way) => {
+describe.each(ways)("a peer that does not take what we send ($transport $role$security)", (way) => {
   const lost = /^(ECONNRESET|EPIPE)$/;
 
   test("it closes without reading it, though all was sent: exit code 8", async () => {
@@ -383,7 +384,7 @@ describe.each(ways)("a peer that does not take what we send ($transport $role)",
   });
 });
 
-describe.each(tcpWays)("a reset ($transport $role)", (way) => {
+describe.each(tcpWays)("a reset ($transport $role$security)", (way) => {
   test("in the middle of the stream: exit code 8, what came is written, and the peer is named", async () => {
     const { tool, peer } = await meet(way);
     tool.stdin.write(ours);
@@ -409,7 +410,7 @@ describe.each(tcpWays)("a reset ($transport $role)", (way) => {
   });
 });
 
-describe.each(ways)("stdout ($transport $role)", (way) => {
+describe.each(ways)("stdout ($transport $role$security)", (way) => {
   test("its reader leaves: exit code 141, and what was written is counted", async () => {
     const { tool, peer } = await meet(way);
     peer.socket.write(theirs);
@@ -459,7 +460,7 @@ test("under a pipe to head the exit code is 141, and head gets its line", async 
   expect(stderr).toMatch(/portcat: the reader of stdout went away .*\(EPIPE\)\ncode 141\n$/);
 });
 
-describe.each(diagonal)("--bytes ($transport $role)", (way) => {
+describe.each(diagonal)("--bytes ($transport $role$security)", (way) => {
   const count = String(theirs.length);
 
   test("exactly as many: exit code 0 without waiting for the peer's end", async () => {
@@ -482,7 +483,7 @@ describe.each(diagonal)("--bytes ($transport $role)", (way) => {
   });
 });
 
-describe.each(diagonal)("time limits ($transport $role)", (way) => {
+describe.each(diagonal)("time limits ($transport $role$security)", (way) => {
   test("-i: nothing moves for so long, exit code 5 with the counts of both directions", async () => {
     const { tool, peer } = await meet(way, ["-i", "300ms"]);
     tool.stdin.write(ours);

@@ -1,19 +1,26 @@
 import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { connectPeer, type Peer, startServer } from "./sockets.ts";
+import { connect, type ConnectionOptions, createServer, type TLSSocket } from "node:tls";
+import { onTestFinished } from "vitest";
+import { issue } from "./certificates.ts";
+import { connectPeer, type Peer, peerOn, startServer } from "./sockets.ts";
 import { type StartOptions, temporaryFolder, Tool } from "./tool.ts";
 
 /** How portcat and a peer of the test's own come together. */
 export interface Way {
   readonly transport: "tcp" | "unix";
   readonly role: "listen" | "connect";
+  readonly security: "" | " --tls";
 }
 
 export const ways: readonly Way[] = [
-  { transport: "tcp", role: "listen" },
-  { transport: "tcp", role: "connect" },
-  { transport: "unix", role: "listen" },
-  { transport: "unix", role: "connect" },
+  { transport: "tcp", role: "listen", security: "" },
+  { transport: "tcp", role: "connect", security: "" },
+  { transport: "unix", role: "listen", security: "" },
+  { transport: "unix", role: "connect", security: "" },
+  { transport: "tcp", role: "listen", security: " --tls" },
+  { transport: "tcp", role: "connect", security: " --tls" },
 ];
 
 /** The events of a conversation that went well. */
@@ -23,10 +30,12 @@ export function eventNames({ role }: Way): string[] {
 
 /** Starts portcat and connects it with a peer; both know of each other when this resolves. */
 export async function meet(
-  { transport, role }: Way,
+  way: Way,
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<{ tool: Tool; peer: Peer }> {
+  const { transport, role, security } = way;
+  if (security !== "") return meetSecurely(way, args, options);
   const path = transport === "unix" ? join(temporaryFolder(), "socket") : undefined;
   if (role === "connect") {
     const server = await startServer(path);
@@ -43,6 +52,39 @@ export async function meet(
       ? { path: listening.path }
       : { host: listening.address, port: listening.port },
   );
+  await tool.event("connected");
+  return { tool, peer };
+}
+
+async function meetSecurely(
+  { transport, role }: Way,
+  args: readonly string[],
+  options: StartOptions,
+): Promise<{ tool: Tool; peer: Peer }> {
+  const { cert, key, certFile, keyFile, pin } = await issue();
+  if (role === "connect") {
+    const server = createServer({ allowHalfOpen: true, cert, key }).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const accepting = once(server, "secureConnection") as Promise<[TLSSocket]>;
+    const place = `127.0.0.1:${String(port)}`;
+    const tool = new Tool([transport, role, place, "--tls", "--pin", pin, ...args], options);
+    const [socket] = await accepting;
+    const peer = peerOn(socket);
+    await tool.event("connected");
+    return { tool, peer };
+  }
+  const own = ["--tls", "--cert", certFile, "--key", keyFile];
+  const tool = new Tool([transport, role, "127.0.0.1:0", ...own, ...args], options);
+  const port = await tool.port();
+  const to: ConnectionOptions & { allowHalfOpen: boolean } = {
+    ...{ port, host: "127.0.0.1", ca: cert },
+    allowHalfOpen: true,
+  };
+  const socket = connect(to);
+  const peer = peerOn(socket);
+  await once(socket, "secureConnect");
   await tool.event("connected");
   return { tool, peer };
 }

@@ -12,6 +12,7 @@ const packages = {
   ncat: "ncat",
   socat: "socat",
   curl: "curl",
+  openssl: "openssl",
   "systemd-socket-activate": "systemd",
 };
 

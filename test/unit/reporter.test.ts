@@ -162,6 +162,14 @@ describe("for people", () => {
     expect(await report({ ...event, hex: "" })).toBe("");
   });
 
+  test("control characters in names from the network are shown as text", async () => {
+    const message = "no TLS with ::1: the certificate of \x1b[31mevil\nportcat: \u009b is expired";
+    const line = await report({ ...error, message });
+    expect(line).toBe(
+      "portcat: no TLS with ::1: the certificate of \\x1b[31mevil\\x0aportcat: \\x9b is expired\n",
+    );
+  });
+
   test("escape sequences in a dump reach no terminal", async () => {
     const hex = Buffer.from("\x1b[2J\x9b\x7f", "latin1").toString("hex");
     const dump = await report({ event: "data", id: 1, direction: "received", offset: 0, hex });

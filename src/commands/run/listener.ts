@@ -11,18 +11,19 @@ import type { Outcome } from "../../flow/relay.ts";
 import { SharedSink } from "../../flow/shared-sink.ts";
 import type { Context } from "../context.ts";
 import { announceBound, withoutReadyFile } from "./ready-file.ts";
-import { converse, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
+import { converse, handshake, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
 
 /** Listens, and joins one client, or with --keep-open every client, to stdin and stdout. */
 export async function runListener(
   open: (onConnection: OnConnection) => Promise<Listener>,
   options: StreamOptions & ListenerOptions,
   context: Context,
+  tls?: { pin: string },
 ): Promise<void> {
   limitRun(options.timeout, context);
   const bind: Open = (onConnection) =>
     withoutReadyFile(options.readyFile, () => open(onConnection));
-  await (options.keepOpen ? serveAll : serveOne)(bind, options, context);
+  await (options.keepOpen ? serveAll : serveOne)(bind, options, context, tls);
 }
 
 type Open = (onConnection: OnConnection) => Promise<Listener>;
@@ -31,6 +32,7 @@ async function serveOne(
   open: Open,
   options: StreamOptions & ListenerOptions,
   context: Context,
+  tls: { pin: string } | undefined,
 ): Promise<void> {
   let taken: (connection: Connection) => void = () => undefined;
   const first = new Promise<Connection>((resolve) => (taken = resolve));
@@ -44,7 +46,7 @@ async function serveOne(
   });
   let connection: Connection;
   try {
-    announceBound(listener.bound, options.readyFile, context);
+    announceBound({ ...listener.bound, ...(tls && { tls }) }, options.readyFile, context);
     connection = await abortable(context.signal, first);
   } finally {
     listener.close();
@@ -58,6 +60,7 @@ async function serveAll(
   open: Open,
   options: StreamOptions & ListenerOptions,
   context: Context,
+  tls: { pin: string } | undefined,
 ): Promise<void> {
   keepHeapSmall();
   const source = stdinFor(options, "listener");
@@ -81,24 +84,34 @@ async function serveAll(
       context.emit({ event: "warning", message });
     }
     const id = ++lastId;
-    const local: Local = {
-      source: stdin?.subscribe(connection.name, {
-        taken: () => connection.sink.taken - (connection.unacknowledged?.() ?? 0),
-        waiting: connection.hasWaiting,
-      }),
-      sink: stdout?.member(),
+    const begin = () => {
+      const local: Local = {
+        source: stdin?.subscribe(connection.name, {
+          taken: () => connection.sink.taken - (connection.unacknowledged?.() ?? 0),
+          waiting: connection.hasWaiting,
+        }),
+        sink: stdout?.member(),
+      };
+      return converse(local, connection, rulesOf(options, id, context), id, context);
     };
-    const session = converse(local, connection, rulesOf(options, id, context), id, context).then(
+    // Who does not even shake hands takes no part: nobody waits for it.
+    const outcome = connection.secured ? handshake(connection, context).then(begin) : begin();
+    const session = outcome.then(
       (outcome) => {
         sessions.delete(session);
         unwritten += outcome.unwritten;
         clientDone(outcome, id, context);
       },
+      (failure: unknown) => {
+        sessions.delete(session);
+        if (!(failure instanceof PortcatError)) throw failure;
+        clientDone({ failure, local: false }, id, context);
+      },
     );
     sessions.add(session);
   });
   try {
-    announceBound(listener.bound, options.readyFile, context);
+    announceBound({ ...listener.bound, ...(tls && { tls }) }, options.readyFile, context);
     await abortable(context.signal, new Promise<never>(() => undefined));
   } catch (reason) {
     listener.close();
@@ -120,7 +133,11 @@ function keepHeapSmall(): void {
 }
 
 /** One client's failure is its own; a failure of stdin or stdout is everybody's. */
-function clientDone({ failure, local }: Outcome, id: number, context: Context): void {
+function clientDone(
+  { failure, local }: Pick<Outcome, "failure" | "local">,
+  id: number,
+  context: Context,
+): void {
   if (failure === undefined || context.signal.aborted) return;
   if (local) context.abort(failure);
   else context.emit({ ...errorEvent(failure), id });

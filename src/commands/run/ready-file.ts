@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 
 /** Says where we listen: an event, and the ready file if there is to be one. */
 export function announceBound(
-  bound: Bound,
+  bound: Bound & { tls?: { pin: string } },
   readyFile: string | undefined,
   { emit }: Context,
 ): void {

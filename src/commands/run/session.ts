@@ -5,6 +5,8 @@ import type { SocketOptions } from "../../endpoints/socket-options.ts";
 import { openStdin, stdinIsNull } from "../../endpoints/stdin.ts";
 import { openStdout, stdoutIsTerminal, stdoutSeemsClosed } from "../../endpoints/stdout.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
+import type { TlsSession } from "../../events.ts";
+import { abortable } from "../../endpoints/resolve.ts";
 import type { Local, Sink, Source, Stage } from "../../flow/chunk.ts";
 import { type Outcome, relay, type RelayRules } from "../../flow/relay.ts";
 import { crlf } from "../../flow/stages/crlf.ts";
@@ -69,6 +71,19 @@ function dumpsOf(id: number, { emit, mayEmit }: Context) {
   };
 }
 
+/** Waits for a TLS handshake. @throws PortcatError when it fails, or the run is ended; then it is closed */
+export async function handshake(
+  connection: Connection,
+  { signal }: Context,
+): Promise<TlsSession | undefined> {
+  try {
+    return await abortable(signal, Promise.resolve(connection.secured));
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
 /** Joins the near side to one connection, from its `connected` event to its `closed`. */
 export async function converse(
   local: Local,
@@ -78,8 +93,9 @@ export async function converse(
   context: Context,
 ): Promise<Outcome> {
   const { emit } = context;
+  const tls = connection.secured && (await handshake(connection, context));
   const begun = performance.now();
-  emit({ event: "connected", id, ...connection.ends });
+  emit({ event: "connected", id, ...connection.ends, ...(tls && { tls }) });
   const outcome = await relay(local, connection, rules);
   emit({
     event: "closed",

@@ -1,0 +1,261 @@
+import { isIP, type Socket } from "node:net";
+import * as tls from "node:tls";
+import { ExitCode, PortcatError } from "../errors.ts";
+import type { Emit, Ends, TlsSession } from "../events.ts";
+import { type Connection, peerOf } from "./connection.ts";
+import { descriptorOf } from "./socket-handle.ts";
+import { SocketReads } from "./socket-reads.ts";
+import { unacknowledged } from "./socket-tables.ts";
+import { pinOf } from "./tls-context.ts";
+import {
+  certificateRefused,
+  dateOf,
+  distrustInWords,
+  handshakeFailed,
+  type HandshakePlace,
+  nameInWords,
+} from "./tls-failure.ts";
+import { TlsSink } from "./tls-sink.ts";
+
+export interface TlsClient {
+  readonly context: tls.SecureContext;
+  /** The name to ask for and to verify; undefined for the host that was connected to. */
+  readonly servername?: string | undefined;
+  readonly alpn?: readonly string[] | undefined;
+  /** The one certificate to accept: "sha256:" and 64 lowercase hex digits. */
+  readonly pin?: string | undefined;
+  /** Accept any. */
+  readonly insecure: boolean;
+}
+
+export interface TlsServer {
+  readonly context: tls.SecureContext;
+  readonly alpn?: readonly string[] | undefined;
+  /** Whether clients have to show a certificate, issued by an authority of the context. */
+  readonly demandsCertificate: boolean;
+  /** How long a handshake may take; 0 for no limit. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Speaks TLS as a client, over a socket that is connected, and verifies who is there.
+ *
+ * @param host - what was connected to; undefined for a UNIX socket
+ * @param signal - ends the handshake, with its reason
+ * @throws PortcatError (exit code 9) when there is no TLS with the peer, or it is not who it should be
+ */
+export async function secureClient(
+  socket: Socket,
+  ends: Ends,
+  host: string | undefined,
+  client: TlsClient,
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<Connection> {
+  const { context, alpn, servername = host ?? "localhost" } = client;
+  const secure = tls.connect({
+    socket,
+    host: servername,
+    secureContext: context,
+    // An address cannot be asked for (RFC 6066, section 3).
+    ...(isIP(servername) === 0 && { servername }),
+    ...(alpn && { ALPNProtocols: [...alpn] }),
+    rejectUnauthorized: false,
+  });
+  const place = placeOf(ends);
+  await handshake(secure, socket, "secureConnect", place, signal);
+  const session = sessionOf(secure, client.pin !== undefined || secure.authorized);
+  try {
+    checkServer(secure, session, servername, client, place, emit);
+  } catch (error) {
+    secure.destroy();
+    throw error;
+  }
+  return connectionOver(secure, socket, ends, Promise.resolve(session));
+}
+
+/** Node before 22.15 has authorities of its own, and cannot ask the system for others. */
+function ownTrust(): string {
+  return "getCACertificates" in tls ? "" : "; this Node knows no authorities of the system's";
+}
+
+/** @throws PortcatError (exit code 9) when the server is not who it should be */
+function checkServer(
+  secure: tls.TLSSocket,
+  session: TlsSession,
+  name: string,
+  { pin, insecure }: TlsClient,
+  place: HandshakePlace,
+  emit: Emit,
+): void {
+  if (pin !== undefined) {
+    if (session.pin === pin) return;
+    const why = `the certificate is not the one of --pin: expected ${pin}, got ${session.pin ?? "none"}`;
+    throw certificateRefused(place, "EPIN", why);
+  }
+  if (session.authorized) return;
+  // Node has the code here, and declares an Error.
+  const code = String(secure.authorizationError);
+  const why = distrustInWords(code, secure.getPeerCertificate(), name);
+  // The name and the dates are not a matter of trust.
+  const trust = /SIGNED|ISSUER|VERIFY/.test(code);
+  const hint = trust ? `; --ca trusts its issuer, --pin accepts it alone${ownTrust()}` : "";
+  if (!insecure) throw certificateRefused(place, code, why + hint);
+  emit({ event: "warning", message: `not verified (--insecure): ${why} (${code})` });
+}
+
+/**
+ * Speaks TLS as a server, over a socket that a listener has accepted. The connection is there at
+ * once; its `secured` says when the handshake is over, or how it failed.
+ */
+export function secureServer(socket: Socket, ends: Ends, server: TlsServer): Connection {
+  const { context, alpn, demandsCertificate, timeoutMs } = server;
+  const secure = new tls.TLSSocket(socket, {
+    isServer: true,
+    secureContext: context,
+    requestCert: demandsCertificate,
+    rejectUnauthorized: demandsCertificate,
+    ...(alpn && { ALPNProtocols: [...alpn] }),
+  });
+  // What goes wrong later is told to Node's own server alone, and to this event.
+  secure.on("_tlsError", (error: Error) => secure.destroy(error));
+  const place = placeOf(ends);
+  const deadline = new AbortController();
+  const late = () =>
+    deadline.abort(
+      new PortcatError(
+        `no TLS with ${place.name}: no handshake within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
+        { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", ...place.at },
+      ),
+    );
+  const timer = timeoutMs > 0 ? setTimeout(late, timeoutMs) : undefined;
+  const secured = handshake(secure, socket, "secure", place, deadline.signal)
+    .then(() => {
+      if (demandsCertificate) checkClient(secure, place);
+      return sessionOf(secure, demandsCertificate);
+    })
+    .catch((error: unknown) => {
+      secure.destroy();
+      throw error;
+    })
+    .finally(() => clearTimeout(timer));
+  // Where nobody waits for it any more.
+  secured.catch(() => undefined);
+  return connectionOver(secure, socket, ends, secured);
+}
+
+/** What Node's own server looks at, and has no name for elsewhere. */
+interface VerifyingHandle {
+  readonly verifyError?: () => (Error & { code?: string }) | null;
+}
+
+/** @throws PortcatError (exit code 9) when the client's certificate was issued by nobody that we trust */
+function checkClient(secure: tls.TLSSocket, place: HandshakePlace): void {
+  const handle = (secure as unknown as { _handle?: VerifyingHandle | null })._handle;
+  if (typeof handle?.verifyError !== "function")
+    throw certificateRefused(
+      place,
+      "ENOTSUP",
+      "this Node does not tell whether the client's certificate is good",
+    );
+  const error = handle.verifyError();
+  if (error === null || error === undefined) return;
+  const code = error.code ?? error.message;
+  throw certificateRefused(place, code, distrustInWords(code, secure.getPeerCertificate(), ""));
+}
+
+/** Waits until a handshake is over. @throws PortcatError when it fails, or the reason of `signal` */
+function handshake(
+  secure: tls.TLSSocket,
+  socket: Socket,
+  done: "secureConnect" | "secure",
+  place: HandshakePlace,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const over = () => {
+      secure.off("error", failed);
+      secure.off("end", closed);
+      secure.off("close", closed);
+      socket.off("close", closed);
+      signal.removeEventListener("abort", aborted);
+      // What fails later is told by the source and the sink.
+      secure.on("error", () => undefined);
+    };
+    const failed = (error: unknown) => {
+      over();
+      reject(handshakeFailed(place, error));
+    };
+    const closed = () => failed(undefined);
+    const aborted = () => {
+      over();
+      secure.destroy();
+      reject(signal.reason as Error);
+    };
+    secure.once("error", failed);
+    // A peer that leaves: Node waits for more of the handshake.
+    secure.once("end", closed);
+    secure.once("close", closed);
+    socket.once("close", closed);
+    secure.once(done, () => {
+      over();
+      resolve();
+    });
+    if (signal.aborted) aborted();
+    else signal.addEventListener("abort", aborted);
+  });
+}
+
+function placeOf(ends: Ends): HandshakePlace {
+  return {
+    name: peerOf(ends),
+    at: ends.transport === "unix" ? { address: ends.path } : ends.remote,
+  };
+}
+
+/** What a handshake has agreed on, and who the peer says it is. */
+function sessionOf(secure: tls.TLSSocket, authorized: boolean): TlsSession {
+  const { fingerprint256, subject, issuer, valid_from, valid_to } = secure.getPeerCertificate();
+  // Without a certificate it is an empty object.
+  const shown = (fingerprint256 as string | undefined) !== undefined;
+  return {
+    protocol: secure.getProtocol() ?? "",
+    cipher: secure.getCipher().standardName,
+    alpn: secure.alpnProtocol || null,
+    subject: shown ? nameInWords({ ...subject }) : null,
+    issuer: shown ? nameInWords({ ...issuer }) : null,
+    validFrom: shown ? dateOf(valid_from) : null,
+    validTo: shown ? dateOf(valid_to) : null,
+    pin: shown ? pinOf(fingerprint256) : null,
+    authorized,
+  };
+}
+
+/** An endpoint of a TLS socket, over the socket that it speaks through. */
+function connectionOver(
+  secure: tls.TLSSocket,
+  socket: Socket,
+  ends: Ends,
+  secured: Promise<TlsSession>,
+): Connection {
+  const { name, at } = placeOf(ends);
+  const source = new SocketReads();
+  source.attach(secure);
+  return {
+    name,
+    at,
+    ends,
+    source,
+    sink: new TlsSink(secure, ends, () => source.ended, socket),
+    secured,
+    unacknowledged: () => {
+      const descriptor = ends.transport === "tcp" ? descriptorOf(socket) : undefined;
+      return descriptor === undefined ? 0 : unacknowledged(descriptor);
+    },
+    hasWaiting: () => secure.writableLength > 0,
+    close: () => {
+      source.stop();
+      secure.destroy();
+    },
+  };
+}
