@@ -12,7 +12,7 @@ import { readAt } from "../helpers/readers.ts";
 import { startServer } from "../helpers/sockets.ts";
 import { temporaryFolder, Tool } from "../helpers/tool.ts";
 
-const size = 1024 * mebibyte;
+const size = 256 * mebibyte;
 const allowance = 32 * mebibyte;
 /** Slow for long enough that all would pile up, if it could; then fast, for the test to end. */
 const pace = { everyMs: 10, forMs: 4000 };
@@ -35,7 +35,7 @@ function largeFile(): { path: string; hash: string } {
 const measurable = existsSync("/proc/self/status");
 
 test.skipIf(!measurable)(
-  "a file of 1 GiB goes to a slow peer in 32 MiB of memory at most, whole",
+  "a file of 256 MiB goes to a slow peer in 32 MiB of memory at most, whole",
   { timeout: 90_000 },
   async () => {
     const { path, hash } = largeFile();
@@ -70,7 +70,7 @@ test.skipIf(!measurable)(
 );
 
 test.skipIf(!measurable)(
-  "1 GiB received goes to a slow reader of stdout in 32 MiB of memory at most, whole",
+  "256 MiB received goes to a slow reader of stdout in 32 MiB of memory at most, whole",
   { timeout: 90_000 },
   async () => {
     const { path, hash } = largeFile();

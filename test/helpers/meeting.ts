@@ -14,13 +14,18 @@ export interface Way {
   readonly security: "" | " --tls";
 }
 
+const secureWays: readonly Way[] = [
+  { transport: "tcp", role: "listen", security: " --tls" },
+  { transport: "tcp", role: "connect", security: " --tls" },
+];
+
+/** TLS is read and written through Node's stream in any case: it has no plain path of its own. */
 export const ways: readonly Way[] = [
   { transport: "tcp", role: "listen", security: "" },
   { transport: "tcp", role: "connect", security: "" },
   { transport: "unix", role: "listen", security: "" },
   { transport: "unix", role: "connect", security: "" },
-  { transport: "tcp", role: "listen", security: " --tls" },
-  { transport: "tcp", role: "connect", security: " --tls" },
+  ...(process.env["PORTCAT_PLAIN"] === "1" ? [] : secureWays),
 ];
 
 /** The events of a conversation that went well. */
