@@ -48,16 +48,31 @@ export function tcpEnds(socket: Socket): Ends {
   };
 }
 
-/** An endpoint of a connected socket, and of what reads it. */
-export function connectionOf(socket: Socket, ends: Ends, reads: SocketReads): Connection {
+/** The peer in words, and as error events have it. */
+export function placeOf(ends: Ends) {
+  const at = ends.transport === "unix" ? { address: ends.path } : ends.remote;
+  return { name: peerOf(ends), at };
+}
+
+/**
+ * An endpoint of a connected socket, and of what reads and writes it.
+ *
+ * @param lower - the socket of the system: the same, but for one with TLS above it
+ */
+export function connectionOf(
+  socket: Socket,
+  ends: Ends,
+  reads: SocketReads,
+  sink = new SocketSink(socket, ends, () => reads.ended),
+  lower = socket,
+): Connection {
   return {
-    name: peerOf(ends),
-    at: ends.transport === "unix" ? { address: ends.path } : ends.remote,
+    ...placeOf(ends),
     ends,
     source: reads,
-    sink: new SocketSink(socket, ends, () => reads.ended),
+    sink,
     unacknowledged: () => {
-      const descriptor = ends.transport === "tcp" ? descriptorOf(socket) : undefined;
+      const descriptor = ends.transport === "tcp" ? descriptorOf(lower) : undefined;
       return descriptor === undefined ? 0 : unacknowledged(descriptor);
     },
     hasWaiting: () => socket.writableLength > 0,

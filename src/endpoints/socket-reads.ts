@@ -86,9 +86,14 @@ export class SocketReads implements Source {
       this.#end();
       return push(null);
     };
-    socket.on("end", () => this.#end());
     socket.on("close", () => this.#fail(prematureClose()));
     socket.on("error", () => undefined);
+  }
+
+  /** Takes a socket whose handshake may have read more already, even the end. */
+  attachBehindHandshake(socket: Socket): void {
+    this.attach(socket);
+    socket.on("end", () => this.#end());
   }
 
   start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void {

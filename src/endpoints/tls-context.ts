@@ -34,9 +34,8 @@ export function secureContext(
   trust: Trust,
 ): tls.SecureContext {
   const { minVersion, ciphers } = identity;
-  const make = (options: tls.SecureContextOptions) => tls.createSecureContext(options);
   try {
-    return make({
+    return tls.createSecureContext({
       ...certificate,
       ...(trust.ca !== undefined && { ca: trust.ca }),
       ...(minVersion !== undefined && { minVersion }),

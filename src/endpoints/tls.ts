@@ -2,10 +2,8 @@ import { isIP, type Socket } from "node:net";
 import * as tls from "node:tls";
 import { ExitCode, PortcatError } from "../errors.ts";
 import type { Emit, Ends, TlsSession } from "../events.ts";
-import { type Connection, peerOf } from "./connection.ts";
-import { descriptorOf } from "./socket-handle.ts";
+import { type Connection, connectionOf, placeOf } from "./connection.ts";
 import { SocketReads } from "./socket-reads.ts";
-import { unacknowledged } from "./socket-tables.ts";
 import { pinOf } from "./tls-context.ts";
 import {
   certificateRefused,
@@ -206,13 +204,6 @@ function handshake(
   });
 }
 
-function placeOf(ends: Ends): HandshakePlace {
-  return {
-    name: peerOf(ends),
-    at: ends.transport === "unix" ? { address: ends.path } : ends.remote,
-  };
-}
-
 /** What a handshake has agreed on, and who the peer says it is. */
 function sessionOf(secure: tls.TLSSocket, authorized: boolean): TlsSession {
   const { fingerprint256, subject, issuer, valid_from, valid_to } = secure.getPeerCertificate();
@@ -238,24 +229,8 @@ function connectionOver(
   ends: Ends,
   secured: Promise<TlsSession>,
 ): Connection {
-  const { name, at } = placeOf(ends);
-  const source = new SocketReads();
-  source.attach(secure);
-  return {
-    name,
-    at,
-    ends,
-    source,
-    sink: new TlsSink(secure, ends, () => source.ended, socket),
-    secured,
-    unacknowledged: () => {
-      const descriptor = ends.transport === "tcp" ? descriptorOf(socket) : undefined;
-      return descriptor === undefined ? 0 : unacknowledged(descriptor);
-    },
-    hasWaiting: () => secure.writableLength > 0,
-    close: () => {
-      source.stop();
-      secure.destroy();
-    },
-  };
+  const reads = new SocketReads();
+  reads.attachBehindHandshake(secure);
+  const sink = new TlsSink(secure, ends, () => reads.ended, socket);
+  return { ...connectionOf(secure, ends, reads, sink, socket), secured };
 }
