@@ -41,7 +41,8 @@ export function declareUnixConnect(command: Command, context: Context): void {
         );
       }
       if (path === undefined) throw usageError("expected the path of a UNIX socket");
-      const { connectUnix, socketName } = await import("../endpoints/unix.ts");
+      const { socketName } = await import("../endpoints/unix.ts");
+      const { connectUnix } = await import("../endpoints/unix-connect.ts");
       socketName(path);
       const target = { path, timeoutMs: options.connectTimeout, ...(secure && { secure }) };
       await runClient(() => connectUnix(target, context.signal, context.emit), options, context);

@@ -15,15 +15,27 @@ export interface Connection extends Endpoint {
   readonly secured?: Promise<TlsSession>;
 }
 
-/** Makes a TLS connection of a socket that is connected (see tls.ts). */
+/** A connected socket that nothing of ours reads yet. */
+export interface Link {
+  readonly socket: Socket;
+  /** The socket of the system: the same, or the one below TLS. */
+  readonly lower: Socket;
+  readonly ends: Ends;
+}
+
+/** A link with TLS above another, its handshake over. */
+export interface SecureLink extends Link {
+  readonly session: TlsSession;
+}
+
+/** Speaks TLS over a link, as a client (see tls.ts). */
 export type Secure = (
-  socket: Socket,
-  ends: Ends,
+  link: Link,
   host: string | undefined,
   signal: AbortSignal,
-) => Promise<Connection>;
+) => Promise<SecureLink>;
 
-/** The same of a socket that a listener has accepted: there at once, with the handshake to come. */
+/** Makes a TLS connection of a socket that a listener has accepted: there at once, with the handshake to come. */
 export type SecureAccepted = (socket: Socket, ends: Ends) => Connection;
 
 /** The peer in words: "127.0.0.1:9000", or the path of a UNIX socket. */

@@ -9,6 +9,7 @@ import {
   type SecureAccepted,
   tcpEnds,
 } from "./connection.ts";
+import { secureConnection } from "./behind-handshake.ts";
 import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -90,7 +91,8 @@ export function connectionOnDescriptor(
   }
   setSocketOptions(socket, sockets, emit);
   const ends = endsOf(socket, fd);
-  if (secure !== undefined) return secure(socket, ends, undefined, signal);
+  if (secure !== undefined)
+    return secure({ socket, lower: socket, ends }, undefined, signal).then(secureConnection);
   reads.attach(socket);
   return connectionOf(socket, ends, reads);
 }

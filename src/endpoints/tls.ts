@@ -2,8 +2,8 @@ import { isIP, type Socket } from "node:net";
 import * as tls from "node:tls";
 import { ExitCode, PortcatError } from "../errors.ts";
 import type { Emit, Ends, TlsSession } from "../events.ts";
-import { type Connection, connectionOf, placeOf } from "./connection.ts";
-import { SocketReads } from "./socket-reads.ts";
+import { connectionBehind } from "./behind-handshake.ts";
+import { type Connection, type Link, placeOf, type SecureLink } from "./connection.ts";
 import { pinOf } from "./tls-context.ts";
 import {
   certificateRefused,
@@ -13,7 +13,6 @@ import {
   type HandshakePlace,
   nameInWords,
 } from "./tls-failure.ts";
-import { TlsSink } from "./tls-sink.ts";
 
 export interface TlsClient {
   readonly context: tls.SecureContext;
@@ -36,20 +35,19 @@ export interface TlsServer {
 }
 
 /**
- * Speaks TLS as a client, over a socket that is connected, and verifies who is there.
+ * Speaks TLS as a client, over a link, and verifies who is there.
  *
  * @param host - what was connected to; undefined for a UNIX socket
  * @param signal - ends the handshake, with its reason
  * @throws PortcatError (exit code 9) when there is no TLS with the peer, or it is not who it should be
  */
 export async function secureClient(
-  socket: Socket,
-  ends: Ends,
+  { socket, lower, ends }: Link,
   host: string | undefined,
   client: TlsClient,
   signal: AbortSignal,
   emit: Emit,
-): Promise<Connection> {
+): Promise<SecureLink> {
   const { context, alpn, servername = host ?? "localhost" } = client;
   const secure = tls.connect({
     socket,
@@ -69,7 +67,7 @@ export async function secureClient(
     secure.destroy();
     throw error;
   }
-  return connectionOver(secure, socket, ends, Promise.resolve(session));
+  return { socket: secure, lower, ends, session };
 }
 
 /** Node before 22.15 has authorities of its own, and cannot ask the system for others. */
@@ -139,7 +137,7 @@ export function secureServer(socket: Socket, ends: Ends, server: TlsServer): Con
     .finally(() => clearTimeout(timer));
   // Where nobody waits for it any more.
   secured.catch(() => undefined);
-  return connectionOver(secure, socket, ends, secured);
+  return { ...connectionBehind({ socket: secure, lower: socket, ends }), secured };
 }
 
 /** What Node's own server looks at, and has no name for elsewhere. */
@@ -220,17 +218,4 @@ function sessionOf(secure: tls.TLSSocket, authorized: boolean): TlsSession {
     pin: shown ? pinOf(fingerprint256) : null,
     authorized,
   };
-}
-
-/** An endpoint of a TLS socket, over the socket that it speaks through. */
-function connectionOver(
-  secure: tls.TLSSocket,
-  socket: Socket,
-  ends: Ends,
-  secured: Promise<TlsSession>,
-): Connection {
-  const reads = new SocketReads();
-  reads.attachBehindHandshake(secure);
-  const sink = new TlsSink(secure, ends, () => reads.ended, socket);
-  return { ...connectionOf(secure, ends, reads, sink, socket), secured };
 }

@@ -1,13 +1,11 @@
 import { linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { type Connection, connectionOf, type Secure, type SecureAccepted } from "./connection.ts";
+import type { SecureAccepted } from "./connection.ts";
 import { listen, type Listener, type OnConnection } from "./listener.ts";
 import { abortable } from "./resolve.ts";
-import { SocketReads } from "./socket-reads.ts";
 
 /** sun_path holds 108 bytes on Linux and 104 elsewhere, with a final NUL (unix(7), unix(4)). */
 const longestPath = process.platform === "linux" ? 107 : 103;
@@ -38,7 +36,7 @@ export function socketName(path: string): string {
 const isAbstract = (path: string) => path.startsWith("@");
 
 /** Node 20 fills an abstract name up with NUL bytes, which are part of a name (unix(7)). */
-function warnOfPadding(path: string, emit: Emit): void {
+export function warnOfPadding(path: string, emit: Emit): void {
   if (!isAbstract(path) || Number(process.versions.node.split(".")[0]) >= 22) return;
   const message = `${path}: Node 20 pads abstract names, so only programs on Node 20 meet under it; Node 22 does not`;
   emit({ event: "warning", message });
@@ -172,84 +170,5 @@ function knock(path: string): Promise<string> {
       resolve("");
     });
     socket.connect({ path });
-  });
-}
-
-/** A listener whose backlog is full refuses at once (connect(2), EAGAIN) where TCP would wait. */
-const fullBacklogMs = 20;
-
-/**
- * Connects to a UNIX socket.
- *
- * @throws PortcatError: nobody listens there or nothing is there (exit code 4), no answer (5), no
- *   permission (1)
- */
-export async function connectUnix(
-  { path, timeoutMs, secure }: { path: string; timeoutMs: number; secure?: Secure },
-  signal: AbortSignal,
-  emit: Emit,
-): Promise<Connection> {
-  const name = socketName(path);
-  warnOfPadding(path, emit);
-  const attempt = new AbortController();
-  const abort = () => attempt.abort(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort);
-  const deadline =
-    timeoutMs > 0
-      ? setTimeout(() => attempt.abort(noAnswer(path, timeoutMs)), timeoutMs)
-      : undefined;
-  try {
-    for (;;) {
-      try {
-        return await connectOnce(path, name, attempt.signal, secure);
-      } catch (error) {
-        if (codeOf(error) !== "EAGAIN") throw error;
-      }
-      await abortable(attempt.signal, sleep(fullBacklogMs));
-    }
-  } finally {
-    clearTimeout(deadline);
-    signal.removeEventListener("abort", abort);
-  }
-}
-
-function noAnswer(path: string, timeoutMs: number): PortcatError {
-  return new PortcatError(
-    `cannot connect to ${path}: no answer within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
-    { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", address: path },
-  );
-}
-
-function connectOnce(
-  path: string,
-  name: string,
-  signal: AbortSignal,
-  secure: Secure | undefined,
-): Promise<Connection> {
-  const reads = new SocketReads();
-  const ends = { transport: "unix", path } as const;
-  const socket = new Socket({
-    allowHalfOpen: true,
-    ...(secure === undefined && reads.socketOptions),
-  });
-  socket.pause();
-  const connecting = new Promise<Connection>((resolve, reject) => {
-    socket.once("error", (error) => {
-      const exitCode = codeOf(error) === "ENOENT" ? ExitCode.refused : undefined;
-      const details = { address: path, ...(exitCode !== undefined && { exitCode }) };
-      reject(systemError(`cannot connect to ${path}`, error, details));
-    });
-    socket.once("connect", () => {
-      socket.removeAllListeners("error");
-      if (secure !== undefined) return resolve(secure(socket, ends, undefined, signal));
-      reads.attach(socket);
-      resolve(connectionOf(socket, ends, reads));
-    });
-  });
-  socket.connect({ path: name });
-  return abortable(signal, connecting).catch((error: unknown) => {
-    socket.destroy();
-    throw error;
   });
 }

@@ -27,7 +27,7 @@ export function clientTls(flags: TlsClientFlags, { emit }: Context): Secure {
   const identity = identityOf(flags);
   const context = secureContext(identity, readCertificate(identity, emit), { ca: trusted });
   const client = { context, servername, alpn, pin: pin && `sha256:${pin}`, insecure };
-  return (socket, ends, host, signal) => secureClient(socket, ends, host, client, signal, emit);
+  return (link, host, signal) => secureClient(link, host, client, signal, emit);
 }
 
 /**
