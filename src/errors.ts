@@ -10,6 +10,7 @@ export const ExitCode = {
   cannotBind: 7,
   broken: 8,
   tls: 9,
+  proxy: 10,
 } as const;
 
 /** What the message of a defect of ours begins with; its stack follows. */

@@ -14,7 +14,13 @@ export type Bound =
 
 /** The two ends of a connection. */
 export type Ends =
-  | { transport: "tcp" | "udp"; local: SocketAddress; remote: SocketAddress }
+  | {
+      transport: "tcp" | "udp";
+      local: SocketAddress;
+      /** Behind a proxy as it was typed, with a name or an address. */
+      remote: SocketAddress;
+      proxy?: SocketAddress;
+    }
   | { transport: "unix"; path: string };
 
 /** What a TLS handshake has agreed on, and who the peer showed to be. */

@@ -162,8 +162,9 @@ function connectedInWords(
   if (event.transport === "unix") return `connected: ${event.path}${tls}`;
   const { local, remote } = event;
   if (remote.address === "") return "connected: a peer that is gone";
+  const through = event.proxy ? ` through ${hostPort(event.proxy.address, event.proxy.port)}` : "";
   const here = withDetails ? ` from ${hostPort(local.address, local.port)}` : "";
-  return `connected: ${hostPort(remote.address, remote.port)}${here}${tls}`;
+  return `connected: ${hostPort(remote.address, remote.port)}${through}${here}${tls}`;
 }
 
 function sessionInWords(tls: TlsSession, withDetails: boolean): string {

@@ -15,6 +15,7 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
+import { checkProxied, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { checkTlsOptions, type TlsClientFlags, tlsClientOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
@@ -22,12 +23,13 @@ import type { Context } from "./context.ts";
 
 type Options = StreamOptions &
   TlsClientFlags &
+  ProxyFlags &
   ConnectOptions &
   FamilyOptions &
   SourceOption &
   SocketOptionFlags;
 
-const ofConnecting = ["--connect-timeout", "--retry", "--source", "--ipv4", "--ipv6"];
+const ofConnecting = ["--connect-timeout", "--retry", "--source", "--ipv4", "--ipv6", "--proxy"];
 
 export function declareTcpConnect(command: Command, context: Context): void {
   command
@@ -39,6 +41,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
     )
     .action(async (words: string[], options: Options, command: Command) => {
       needs(command, ["--retry-interval"], "--retry");
+      needs(command, ["--proxy-ca"], "--proxy");
       checkTlsOptions(command, "client");
       const { runClient } = await import("./run/client.ts");
       const { socketOptionsOf } = await import("./run/session.ts");
@@ -62,14 +65,20 @@ export function declareTcpConnect(command: Command, context: Context): void {
         );
       }
       const { host = "localhost", port } = parsePlace(words, 1);
+      checkProxied(host, options);
+      const tunnel = options.proxy
+        ? await (await import("./run/proxy.ts")).tunnelOf(options.proxy, options.proxyCa, context)
+        : undefined;
       const { connectTcp } = await import("../endpoints/tcp-connect.ts");
       const target = {
         host,
         port,
-        family: familyOf(options, host, options.source),
+        // The proxy is what is connected to.
+        family: familyOf(options, options.proxy?.host ?? host, options.source),
         timeoutMs: options.connectTimeout,
         ...(options.source && { source: options.source }),
         ...(secure && { secure }),
+        ...(tunnel && { tunnel }),
         ...sockets,
       };
       await runClient(() => connectTcp(target, context.signal, context.emit), options, context);
@@ -79,6 +88,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
   sourceOption(command);
   streamOptions(command);
   tlsClientOptions(command);
+  proxyOptions(command);
   socketOptions(command);
   fdOption(command, "talk through an inherited connected socket instead");
   outputOptions(command);

@@ -101,6 +101,7 @@ export class SocketReads implements Source {
     this.#to = to;
     this.#failed = failed;
     this.#handOutEarly();
+    if (this.#socket?.readableEnded) this.#end();
     this.#socket?.resume();
   }
 

@@ -28,6 +28,8 @@ export class SocketSink extends StreamSink {
   /** When, where that matters; 0 before the first. */
   #lastWrite = 0;
   #direct = 0;
+  /** What a proxy was told. */
+  readonly #before: number;
 
   /** @param peerEnded - whether the peer's end has been read */
   constructor(socket: Socket, ends: Ends, peerEnded: () => boolean, lower = socket) {
@@ -37,11 +39,12 @@ export class SocketSink extends StreamSink {
     this.#socket = socket;
     this.#ends = ends;
     this.#isLocal = isLocal(ends);
+    this.#before = bytesTaken(socket);
   }
 
   /** What Node holds for a slow peer is not taken yet. */
   override get taken(): number {
-    return this.#direct + bytesTaken(this.#socket);
+    return this.#direct + bytesTaken(this.#socket) - this.#before;
   }
 
   override write(chunk: Chunk): void {
@@ -101,5 +104,7 @@ export class SocketSink extends StreamSink {
 
 function isLocal(ends: Ends): boolean {
   if (ends.transport === "unix") return true;
+  // Who knows where the proxy's peer is.
+  if (ends.proxy !== undefined) return false;
   return ends.local.address === ends.remote.address || ends.remote.address.startsWith("127.");
 }

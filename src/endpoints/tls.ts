@@ -23,6 +23,8 @@ export interface TlsClient {
   readonly pin?: string | undefined;
   /** Accept any. */
   readonly insecure: boolean;
+  /** The option that would trust another authority. */
+  readonly caFlag: "--ca" | "--proxy-ca";
 }
 
 export interface TlsServer {
@@ -80,7 +82,7 @@ function checkServer(
   secure: tls.TLSSocket,
   session: TlsSession,
   name: string,
-  { pin, insecure }: TlsClient,
+  { pin, insecure, caFlag }: TlsClient,
   place: HandshakePlace,
   emit: Emit,
 ): void {
@@ -95,7 +97,8 @@ function checkServer(
   const why = distrustInWords(code, secure.getPeerCertificate(), name);
   // The name and the dates are not a matter of trust.
   const trust = /SIGNED|ISSUER|VERIFY/.test(code);
-  const hint = trust ? `; --ca trusts its issuer, --pin accepts it alone${ownTrust()}` : "";
+  const orPin = caFlag === "--ca" ? ", --pin accepts it alone" : "";
+  const hint = trust ? `; ${caFlag} trusts its issuer${orPin}${ownTrust()}` : "";
   if (!insecure) throw certificateRefused(place, code, why + hint);
   emit({ event: "warning", message: `not verified (--insecure): ${why} (${code})` });
 }
@@ -199,6 +202,8 @@ function handshake(
     });
     if (signal.aborted) aborted();
     else signal.addEventListener("abort", aborted);
+    // A peer behind a proxy may have left before we began.
+    if (socket.readableEnded) closed();
   });
 }
 

@@ -120,6 +120,7 @@ test("packages are used only where they belong", () => {
     ["chalk", "src/cli/reporter.ts"],
     ["@peculiar/x509", "src/endpoints/temporary-certificate.ts"],
     ["reflect-metadata", "src/endpoints/temporary-certificate.ts"],
+    ["socks", "src/endpoints/socks-proxy.ts"],
   ]);
   const allowed = (from: string, to: string) =>
     onlyIn.get(to) === from ||

@@ -40,6 +40,7 @@ test("the manifest says what the program is, needs and allows", () => {
   expect(Object.keys(manifest["dependencies"] as object)).toEqual([
     "@peculiar/x509",
     "reflect-metadata",
+    "socks",
   ]);
   expect(manifest["type"]).not.toBe("module");
   expect(manifest["files"]).toBeUndefined();

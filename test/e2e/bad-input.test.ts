@@ -200,6 +200,18 @@ describe("an impossible combination is a usage error, exit code 2, and nothing i
     ["tcp listen 0 --fd 3", /--fd cannot be used with a host or a port/],
     ["tcp listen --fd 3 --local", /--local cannot be used with --fd/],
     ["tcp connect --fd 3 --source 127.0.0.1", /--source cannot be used with --fd/],
+    ["tcp connect --fd 3 --proxy http://127.0.0.1:1", /--proxy cannot be used with --fd/],
+    ["tcp connect 127.0.0.1 9 --proxy-ca file", /--proxy-ca needs --proxy/],
+    [
+      "tcp connect 127.0.0.1 9 --proxy http://127.0.0.1:1 --proxy-ca file",
+      /--proxy-ca needs an https:\/\/ proxy/,
+    ],
+    ["tcp connect ::1 9 --proxy socks4a://127.0.0.1:1", /a socks4a proxy knows no IPv6 addresses/],
+    ["tcp connect ::1%lo 9 --proxy socks5://127.0.0.1:1", /a proxy knows no interface/],
+    [
+      "tcp connect db.test 9 -6 --proxy socks5://127.0.0.1:1",
+      /127.0.0.1 is an IPv4 address, but -6/,
+    ],
     ["tcp connect --fd 3 --retry 2", /--retry cannot be used with --fd/],
     ["tcp connect 127.0.0.1 9 --fd 3", /--fd cannot be used with a host or a port/],
     ["tcp connect 127.0.0.1 9 --retry-interval 1s", /--retry-interval needs --retry/],

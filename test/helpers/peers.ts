@@ -13,6 +13,10 @@ const packages = {
   socat: "socat",
   curl: "curl",
   openssl: "openssl",
+  danted: "dante-server",
+  microsocks: "microsocks",
+  tinyproxy: "tinyproxy",
+  squid: "squid",
   "systemd-socket-activate": "systemd",
 };
 
@@ -36,15 +40,18 @@ function openbsdNetcat(): string | undefined {
 }
 
 function onThePath(name: string): string | undefined {
-  const candidates = (process.env["PATH"] ?? "").split(delimiter).map((each) => join(each, name));
-  return candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  // Where daemons are, which is not on everybody's path.
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
+  return folders
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 /**

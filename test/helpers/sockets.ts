@@ -36,6 +36,13 @@ export async function connectPeer(options: NetConnectOpts): Promise<Peer> {
   return peer;
 }
 
+/** A port of 127.0.0.1 that was free a moment ago, for programs that cannot be told to choose one. */
+export async function freePort(): Promise<number> {
+  const { server, port } = await startServer();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 /** A server on a port (or path) of the system's choice, and the clients it gets. */
 export async function startServer(
   path?: string,

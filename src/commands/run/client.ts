@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectOptions, StreamOptions } from "../../cli/options.ts";
 import type { Connection } from "../../endpoints/connection.ts";
 import { abortable } from "../../endpoints/resolve.ts";
-import { ExitCode, PortcatError } from "../../errors.ts";
+import { ExitCode, exitCodeOf, PortcatError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 import { converse, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
 
@@ -11,6 +11,13 @@ const worthAnotherTry: readonly number[] = [
   ExitCode.refused,
   ExitCode.unreachable,
 ];
+
+/** What a proxy tells of the target or itself counts as it would without one. */
+function isWorthAnotherTry(error: PortcatError): boolean {
+  const behindProxy = error.exitCode === ExitCode.proxy;
+  if (behindProxy && error.code === "EPROXYTARGET") return true;
+  return worthAnotherTry.includes((behindProxy && exitCodeOf(error)) || error.exitCode);
+}
 
 /** Connects, as often as asked for, and joins the connection to stdin and stdout. */
 export async function runClient(
@@ -35,7 +42,7 @@ async function connectWithRetries(
       return await connect();
     } catch (error) {
       if (!(error instanceof PortcatError) || attempt > retry) throw error;
-      if (!worthAnotherTry.includes(error.exitCode)) throw error;
+      if (!isWorthAnotherTry(error)) throw error;
       emit({ event: "retry", message: error.message, attempt, delay: retryInterval });
       await abortable(signal, sleep(retryInterval));
     }

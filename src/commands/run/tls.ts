@@ -19,14 +19,18 @@ function identityOf({ cert, key, tlsMin, ciphers }: TlsFlags): TlsIdentity {
 }
 
 /** How a client speaks TLS. @throws PortcatError (exit code 2) when a file is not what it should be */
-export function clientTls(flags: TlsClientFlags, { emit }: Context): Secure {
+export function clientTls(
+  flags: TlsClientFlags,
+  { emit }: Context,
+  caFlag: "--ca" | "--proxy-ca" = "--ca",
+): Secure {
   const { ca, pin, insecure = false, servername, alpn } = flags;
   const verifies = pin === undefined && !insecure;
   const trusted =
-    ca !== undefined ? readAuthorities("--ca", ca) : verifies ? trustedAuthorities() : undefined;
+    ca !== undefined ? readAuthorities(caFlag, ca) : verifies ? trustedAuthorities() : undefined;
   const identity = identityOf(flags);
   const context = secureContext(identity, readCertificate(identity, emit), { ca: trusted });
-  const client = { context, servername, alpn, pin: pin && `sha256:${pin}`, insecure };
+  const client = { context, servername, alpn, pin: pin && `sha256:${pin}`, insecure, caFlag };
   return (link, host, signal) => secureClient(link, host, client, signal, emit);
 }
 
