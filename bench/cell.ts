@@ -43,7 +43,7 @@ export interface Cell {
   name: string;
   modes: Mode[];
   metrics: Metric[];
-  /** Command lines, with PORT and PATH for what differs from one measurement to the next. */
+  /** Command lines, with PORT, PATH, CERT and KEY for what differs from one measurement to the next. */
   tools: Record<ToolName, string | Unable>;
   /** What a reader of the figures should know. */
   note?: string;

@@ -9,6 +9,7 @@ import { growthCells } from "./cells/growth.ts";
 import { roundTripCells } from "./cells/round-trip.ts";
 import { idleCells, startCells } from "./cells/start.ts";
 import { throughputCells } from "./cells/throughput.ts";
+import { tlsCells } from "./cells/tls.ts";
 import { udpReceiveCells, udpSendCells } from "./cells/udp.ts";
 import { drawChart } from "./chart.ts";
 import { busyShare, describeMachine } from "./machine.ts";
@@ -26,6 +27,7 @@ const chartPath = join(__dirname, "chart.svg");
 function allCells(scale: Scale, nodes: string[]): Cell[] {
   return [
     ...throughputCells(scale),
+    ...tlsCells(scale),
     ...roundTripCells(scale),
     ...udpReceiveCells(scale),
     ...udpSendCells(scale),

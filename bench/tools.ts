@@ -102,7 +102,7 @@ export function findTools(node: string, portcat: string, install: boolean): Tool
 export function fillIn(commandLine: string, values: Record<string, string>): string[] {
   return commandLine
     .split(" ")
-    .map((word) => word.replaceAll(/\b(?:PORT|PATH)\b/g, (name) => values[name] ?? name));
+    .map((word) => word.replaceAll(/\b(?:PORT|PATH|CERT|KEY)\b/g, (name) => values[name] ?? name));
 }
 
 /** True if a program can be started here. */

@@ -7,10 +7,12 @@ import {
   rmSync,
   statfsSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { temporaryCertificate } from "../src/endpoints/temporary-certificate.ts";
 import { MiB } from "./cell.ts";
 import { complain } from "./report.ts";
 
@@ -24,6 +26,8 @@ export interface Workspace {
   files: string;
   /** A file of so many bytes, made when first asked for. */
   inputFile(bytes: number): string;
+  /** Paths of a certificate for localhost and of its key, made when first asked for. */
+  certificate(): Promise<{ cert: string; key: string }>;
   remove(): void;
 }
 
@@ -68,7 +72,7 @@ export function makeWorkspace(filesBytes: number): Workspace {
     const sources = join(__dirname, "ends");
     for (const source of readdirSync(sources).filter((name) => name.endsWith(".c"))) {
       const program = join(folder, basename(source, ".c"));
-      execFileSync("cc", ["-O2", "-pthread", "-o", program, join(sources, source)], {
+      execFileSync("cc", ["-O2", "-pthread", "-o", program, join(sources, source), "-ldl"], {
         stdio: ["ignore", "ignore", "pipe"],
       });
     }
@@ -86,5 +90,20 @@ export function makeWorkspace(filesBytes: number): Workspace {
     closeSync(file);
     return path;
   };
-  return { ends: folder, folder, files, inputFile, remove };
+  let certificate: Promise<{ cert: string; key: string }> | undefined;
+  const makeCertificate = async () => {
+    const { cert, key } = await temporaryCertificate();
+    const paths = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+    writeFileSync(paths.cert, cert);
+    writeFileSync(paths.key, key, { mode: 0o600 });
+    return paths;
+  };
+  return {
+    ends: folder,
+    folder,
+    files,
+    inputFile,
+    certificate: () => (certificate ??= makeCertificate()),
+    remove,
+  };
 }

@@ -1,19 +1,23 @@
 import { join } from "node:path";
 import { closeSync, openSync, rmSync, statSync } from "node:fs";
 import type { Attempt } from "../attempt.ts";
-import type { Cell, Metric, Scale, Target } from "../cell.ts";
+import type { Cell, Metric, Scale, Target, Unable } from "../cell.ts";
 import { freePort, MeasureFailure, type Started, waitForListener } from "../processes.ts";
 import type { ToolName } from "../tools.ts";
 
 /** How the tools are told to do it over one kind of socket. */
-interface Transport {
-  name: "TCP" | "UNIX";
-  send: Record<ToolName, string>;
-  receive: Record<ToolName, string>;
+export interface Transport {
+  name: "TCP" | "UNIX" | "TLS";
+  send: Record<ToolName, string | Unable>;
+  receive: Record<ToolName, string | Unable>;
+}
+
+/** One that is measured both ways at once, too. */
+interface TwoWay extends Transport {
   both: Record<ToolName, string>;
 }
 
-export const tcp: Transport = {
+export const tcp = {
   name: "TCP",
   send: {
     portcat: "portcat tcp connect 127.0.0.1 PORT -q",
@@ -33,9 +37,9 @@ export const tcp: Transport = {
     ncat: "ncat 127.0.0.1 PORT",
     socat: "socat - TCP:127.0.0.1:PORT",
   },
-};
+} satisfies TwoWay;
 
-const unix: Transport = {
+const unix: TwoWay = {
   name: "UNIX",
   send: {
     portcat: "portcat unix connect PATH -q",
@@ -57,7 +61,7 @@ const unix: Transport = {
   },
 };
 
-function gigabytesPerSecond(target: Target, unpinned: Target = target): Metric {
+export function gigabytesPerSecond(target: Target, unpinned: Target = target): Metric {
   return {
     key: "rate",
     label: "",
@@ -83,6 +87,16 @@ function expectBytes(where: string, found: number, expected: number): void {
     throw new MeasureFailure(`lost bytes: ${where} ${String(found)} of ${String(expected)}`);
 }
 
+/** What tools and far ends are told; over TLS also where the certificate is. */
+async function valuesOf(attempt: Attempt, transport: Transport): Promise<Record<string, string>> {
+  const values = { PATH: attempt.path() };
+  if (transport.name !== "TLS") return values;
+  const { cert, key } = await attempt.bench.workspace.certificate();
+  return { ...values, CERT: cert, KEY: key };
+}
+
+const endOf = ({ name }: Transport, end: string) => (name === "TLS" ? `tls-${end}` : end);
+
 /** Starts a far end that listens. */
 async function listen(
   attempt: Attempt,
@@ -90,10 +104,13 @@ async function listen(
   name: string,
   ...rest: (string | number)[]
 ): Promise<{ end: Started; values: Record<string, string> }> {
-  const path = attempt.path();
-  const end = attempt.end(name, [transport.name === "TCP" ? 0 : path, ...rest]);
+  const values = await valuesOf(attempt, transport);
+  const { PATH = "", CERT, KEY } = values;
+  const place = transport.name === "UNIX" ? PATH : 0;
+  const identity = CERT !== undefined && KEY !== undefined ? [CERT, KEY] : [];
+  const end = attempt.end(endOf(transport, name), [place, ...identity, ...rest]);
   const { port } = await end.says("ready", "port");
-  return { end, values: { PORT: String(port), PATH: path } };
+  return { end, values: { ...values, PORT: String(port) } };
 }
 
 /** stdin of a tool: a file, or a pipe that a far end writes to. */
@@ -132,7 +149,8 @@ export async function measureReceive(
   output: "null" | "file" | "pipe",
   bytes = bytesOf(attempt),
 ): Promise<Record<string, number>> {
-  const values = { PORT: await freePort(), PATH: attempt.path() };
+  const port = await freePort();
+  const values: Record<string, string> = { ...(await valuesOf(attempt, transport)), PORT: port };
   const file = join(attempt.bench.workspace.files, "output");
   let stdout = -1;
   let drain: Started | undefined;
@@ -146,9 +164,10 @@ export async function measureReceive(
   try {
     const tool = attempt.start(values, { stdout: stdout < 0 ? "ignore" : stdout });
     if (stdout >= 0) attempt.close(stdout);
-    const place = transport.name === "TCP" ? values.PORT : values.PATH;
-    await waitForListener(transport.name === "TCP" ? "tcp" : "unix", place, attempt.over);
-    const source = attempt.end("source", [place, bytes]);
+    const kind = transport.name === "UNIX" ? "unix" : "tcp";
+    const place = kind === "unix" ? (values["PATH"] ?? "") : port;
+    await waitForListener(kind, place, attempt.over);
+    const source = attempt.end(endOf(transport, "source"), [place, bytes]);
     const sent = await source.says("done", "start", "end", "bytes", "clean");
     const drained = await drain?.says("done", "last", "bytes");
     await attempt.ended(tool);
@@ -220,7 +239,7 @@ export function throughputCells({ modes, throughputBytes }: Scale): Cell[] {
     const oneWay = "GB/s from the connection to the end";
     const cell = (
       what: string,
-      tools: Record<ToolName, string>,
+      tools: Cell["tools"],
       metric: Metric,
       note: string,
       measure: Cell["measure"],
