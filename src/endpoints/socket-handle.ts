@@ -75,3 +75,30 @@ export function withReadBuffers(accepted: Socket, onread: OnRead): Socket | unde
   const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
   return new Socket(options as object);
 }
+
+/** What Node keeps the buffers of `onread` below, by the names of the symbols. */
+const bufferNames = ["kBuffer", "kBufferCb", "kBufferGen"] as const;
+
+/**
+ * Has a socket that was made without `onread` read into buffers of ours from now on, or returns
+ * false and leaves it as it was.
+ *
+ * A TLS socket over another takes no `onread`.
+ */
+export function readInto(socket: Socket, onread: OnRead): boolean {
+  const handle = handleOf(socket);
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const [buffer, callback, generate] = bufferNames.map((name) =>
+    symbols.find(({ description }) => description === name),
+  );
+  if (buffer === undefined || callback === undefined || generate === undefined) return false;
+  if (typeof handle?.useUserBuffer !== "function") return false;
+  const first = onread.buffer();
+  Object.assign(socket, {
+    [buffer]: first,
+    [callback]: onread.callback,
+    [generate]: onread.buffer,
+  });
+  (handle.useUserBuffer as (bytes: Buffer) => void).call(handle, first);
+  return true;
+}

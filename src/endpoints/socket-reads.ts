@@ -3,8 +3,9 @@ import { tryRead } from "../flow/at-once.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 import { prematureClose } from "../flow/stream-source.ts";
 import { ReadBuffers } from "./read-buffers.ts";
+import { RecordBuffers } from "./record-buffers.ts";
 import { plainPath } from "./plain-path.ts";
-import { descriptorOf, type OnRead, withReadBuffers } from "./socket-handle.ts";
+import { descriptorOf, type OnRead, readInto, withReadBuffers } from "./socket-handle.ts";
 
 /** Chunks that may be out at a time. */
 const mostLent = 3;
@@ -13,6 +14,8 @@ const smallBytes = 640;
 /** A pipe holds 64 KiB: with a part of it read at a time, its writer goes on while we send. */
 const pipeBytes = 16 * 1024;
 const lastLookBytes = 64 * 1024;
+/** A TLS connection that has received as much is a stream. Of thousands, those that say little hold no buffer. */
+const streamBytes = 256 * 1024;
 const nothing = Buffer.alloc(0);
 
 /** A frugal one of thousands of connections holds a small buffer, until a read has filled it. */
@@ -25,7 +28,8 @@ type Appetite = "greedy" | "frugal";
  * buffer right after every read, even when told to pause, so one is always kept for it.
  *
  * Of a socket that was made without `onread`, Node's own chunks are handed out as Node reads them,
- * past the stream's queue, which takes nothing once a write has failed.
+ * past the stream's queue, which takes nothing once a write has failed. One with TLS is read into
+ * buffers once it is a stream.
  */
 export class SocketReads implements Source {
   readonly nature = "stream";
@@ -43,6 +47,9 @@ export class SocketReads implements Source {
   #failed: (error: unknown) => void = () => undefined;
   #paused = false;
   #mayBeReset = true;
+  /** How much a TLS connection may still receive before it is read into buffers of ours. */
+  #untilStream = Infinity;
+  #records: RecordBuffers | undefined;
 
   /** @param buffers - may be shared with other connections */
   constructor(buffers = new ReadBuffers(), appetite: Appetite = "greedy") {
@@ -58,7 +65,8 @@ export class SocketReads implements Source {
     callback: (count) => {
       const buffer = this.#current;
       this.#sized(count, buffer.length);
-      return this.#handOut(count === buffer.length ? buffer : buffer.subarray(0, count), buffer);
+      const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
+      return this.#handOut(bytes, () => this.#give(buffer));
     },
   };
 
@@ -82,7 +90,11 @@ export class SocketReads implements Source {
     };
     const push = socket.push.bind(socket);
     socket.push = (chunk: Buffer | null) => {
-      if (chunk !== null) return this.#handOut(chunk);
+      if (chunk !== null) {
+        this.#untilStream -= chunk.length;
+        if (this.#untilStream <= 0) this.#readRecords(socket);
+        return this.#handOut(chunk);
+      }
       this.#end();
       return push(null);
     };
@@ -94,6 +106,17 @@ export class SocketReads implements Source {
   attachBehindHandshake(socket: Socket): void {
     this.attach(socket);
     socket.on("end", () => this.#end());
+    if (!plainPath) this.#untilStream = streamBytes;
+  }
+
+  #readRecords(socket: Socket): void {
+    this.#untilStream = Infinity;
+    const records = new RecordBuffers(
+      this.#buffers,
+      (bytes, give) => this.#handOut(bytes, give),
+      () => socket.pause(),
+    );
+    if (readInto(socket, records.onread)) this.#records = records;
   }
 
   start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void {
@@ -113,15 +136,16 @@ export class SocketReads implements Source {
   }
 
   stop(): void {
+    this.#records?.flush();
     this.#to = undefined;
     this.#socket?.pause();
   }
 
   /** Whether there may be more at once. */
-  #handOut(bytes: Buffer, buffer?: Buffer): boolean {
+  #handOut(bytes: Buffer, give?: () => void): boolean {
     const to = this.#to;
     if (to === undefined) {
-      if (buffer !== undefined) this.#give(buffer);
+      give?.();
       return false;
     }
     this.lent++;
@@ -129,11 +153,11 @@ export class SocketReads implements Source {
       bytes,
       release: () => {
         this.lent--;
-        if (buffer !== undefined) this.#give(buffer);
+        give?.();
         if (!this.#paused || this.#to === undefined) return;
         this.#paused = false;
         // Without buffers of ours the stream does not know that it was paused.
-        if (buffer === undefined) this.#socket?._read(0);
+        if (give === undefined && this.#records === undefined) this.#socket?._read(0);
         else this.#socket?.resume();
       },
     });
@@ -165,6 +189,7 @@ export class SocketReads implements Source {
 
   #end(): void {
     this.ended = true;
+    this.#records?.flush();
     const to = this.#to;
     if (to === undefined) return;
     if (this.#mayBeReset) {
@@ -180,6 +205,7 @@ export class SocketReads implements Source {
   }
 
   #fail(error: unknown): void {
+    this.#records?.flush();
     const failed = this.#to && this.#failed;
     this.#to = undefined;
     failed?.(error);

@@ -1,8 +1,13 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type * as fs from "node:fs";
 import { statSync } from "node:fs";
+import * as tls from "node:tls";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Chunk } from "../../src/flow/chunk.ts";
+import { issue } from "../helpers/certificates.ts";
+import { content, mebibyte } from "../helpers/content.ts";
 import { udpPeer } from "../helpers/datagrams.ts";
 import { startServer } from "../helpers/sockets.ts";
 
@@ -40,6 +45,35 @@ describe.each<[name: string, value: string | undefined, isPlain: boolean]>([
     const adopted = adopt(accepted, new SocketReads());
     onTestFinished(() => void adopted.destroy());
     expect(adopted === accepted).toBe(isPlain);
+  });
+
+  test(`a stream over TLS is read ${way}, and all of it comes`, async () => {
+    const { SocketReads } = await import("../../src/endpoints/socket-reads.ts");
+    const { cert, key } = await issue();
+    const { bytes, hash } = content(4 * mebibyte);
+    const server = tls.createServer({ cert, key }, (socket) => socket.end(bytes));
+    onTestFinished(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const lower = connect(port, "127.0.0.1");
+    const secure = tls.connect({ socket: lower, ca: cert, servername: "localhost" });
+    onTestFinished(() => void secure.destroy());
+    await once(secure, "secureConnect");
+    const reads = new SocketReads();
+    reads.attachBehindHandshake(secure);
+    const [received, lengths] = [createHash("sha256"), new Set<number>()];
+    await new Promise<void>((resolve, reject) => {
+      const write = (chunk: Chunk) => {
+        received.update(chunk.bytes);
+        lengths.add(chunk.bytes.length);
+        setImmediate(() => chunk.release());
+      };
+      reads.start({ write, end: resolve }, reject);
+    });
+    expect(received.digest("hex")).toBe(hash);
+    // As much as one record has (RFC 8446, section 5.1), or several together.
+    expect(Math.max(...lengths) > 16_384).toBe(!isPlain);
   });
 
   test(`a socket is written ${way}`, async () => {
