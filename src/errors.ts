@@ -86,6 +86,8 @@ const tlsCauses: readonly (readonly [RegExp, string])[] = [
     /ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN|ALERT_UNSUPPORTED_CERTIFICATE/,
     "the peer does not accept our certificate",
   ],
+  [/ALERT_BAD_RECORD_MAC/, "the peer got a record of ours broken, or changed on the way"],
+  [/BAD_RECORD_MAC/, "a record arrived broken, or was changed on the way"],
   [/UNRECOGNIZED_NAME/, "the server has no such name"],
 ];
 

@@ -1,4 +1,5 @@
 import { Socket } from "node:net";
+import { ExitCode, exitCodeOf } from "../errors.ts";
 import { tryRead } from "../flow/at-once.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 import { prematureClose } from "../flow/stream-source.ts";
@@ -106,6 +107,10 @@ export class SocketReads implements Source {
   attachBehindHandshake(socket: Socket): void {
     this.attach(socket);
     socket.on("end", () => this.#end());
+    // A record that cannot be read, or an alert: nothing more is read behind it, and Node may leave it at this event.
+    socket.on("error", (error) => {
+      if (exitCodeOf(error) === ExitCode.tls) this.#fail(error);
+    });
     if (!plainPath) this.#untilStream = streamBytes;
   }
 
