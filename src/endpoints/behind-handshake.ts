@@ -1,6 +1,28 @@
-import { type Connection, connectionOf, type Link, type SecureLink } from "./connection.ts";
+import {
+  type Connection,
+  connectionOf,
+  type Link,
+  placeOf,
+  type Secure,
+  type SecureLink,
+} from "./connection.ts";
+import type { Deadline } from "./deadline.ts";
 import { SocketReads } from "./socket-reads.ts";
+import { handshakeLate } from "./tls-failure.ts";
 import { TlsSink } from "./tls-sink.ts";
+
+/** Speaks TLS over a link, which is what its time is for from now on. */
+export function secureLink(
+  secure: Secure,
+  link: Link,
+  host: string | undefined,
+  deadline: Deadline,
+  signal: AbortSignal,
+): Promise<SecureLink> {
+  const place = placeOf(link.ends);
+  deadline.late = (seconds) => handshakeLate(place, seconds);
+  return secure(link, host, signal);
+}
 
 /** The connection of a client's TLS link. */
 export function secureConnection(link: SecureLink): Connection {

@@ -1,5 +1,5 @@
 import type { Emit } from "../events.ts";
-import { connectionBehind, secureConnection } from "./behind-handshake.ts";
+import { connectionBehind, secureConnection, secureLink } from "./behind-handshake.ts";
 import { type Connection, connectionOf, type Secure, tcpEnds } from "./connection.ts";
 import { withDeadline } from "./deadline.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -29,13 +29,14 @@ export function connectTcp(
       const link = await tunnel(target, deadline, signal, emit);
       return secure === undefined
         ? connectionBehind(link)
-        : secureConnection(await secure(link, host, signal));
+        : secureConnection(await secureLink(secure, link, host, deadline, signal));
     }
     const reader = secure === undefined ? "ours" : "another";
     const { socket, reads } = await dialTcp(target, reader, deadline, signal, emit);
     setSocketOptions(socket, target, emit);
     const ends = tcpEnds(socket);
     if (secure === undefined) return connectionOf(socket, ends, reads);
-    return secureConnection(await secure({ socket, lower: socket, ends }, host, signal));
+    const link = { socket, lower: socket, ends };
+    return secureConnection(await secureLink(secure, link, host, deadline, signal));
   });
 }

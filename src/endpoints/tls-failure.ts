@@ -1,5 +1,6 @@
 import type { PeerCertificate } from "node:tls";
 import { causeInWords, codeOf, ExitCode, PortcatError } from "../errors.ts";
+import { timedOut } from "./deadline.ts";
 
 /** Where and with whom a handshake was. */
 export interface HandshakePlace {
@@ -21,6 +22,11 @@ export function handshakeFailed({ name, at }: HandshakePlace, error: unknown): P
     ...at,
     cause: error,
   });
+}
+
+/** A handshake that took too long, exit code 5. */
+export function handshakeLate({ name, at }: HandshakePlace, seconds: string): PortcatError {
+  return timedOut(`no TLS with ${name}: no handshake within ${seconds} s`, at);
 }
 
 /** A certificate that is not accepted, exit code 9. */

@@ -1,6 +1,5 @@
 import { isIP, type Socket } from "node:net";
 import * as tls from "node:tls";
-import { ExitCode, PortcatError } from "../errors.ts";
 import type { Emit, Ends, TlsSession } from "../events.ts";
 import { connectionBehind } from "./behind-handshake.ts";
 import { type Connection, type Link, placeOf, type SecureLink } from "./connection.ts";
@@ -10,6 +9,7 @@ import {
   dateOf,
   distrustInWords,
   handshakeFailed,
+  handshakeLate,
   type HandshakePlace,
   nameInWords,
 } from "./tls-failure.ts";
@@ -120,13 +120,7 @@ export function secureServer(socket: Socket, ends: Ends, server: TlsServer): Con
   secure.on("_tlsError", (error: Error) => secure.destroy(error));
   const place = placeOf(ends);
   const deadline = new AbortController();
-  const late = () =>
-    deadline.abort(
-      new PortcatError(
-        `no TLS with ${place.name}: no handshake within ${String(timeoutMs / 1000)} s (ETIMEDOUT)`,
-        { exitCode: ExitCode.timedOut, code: "ETIMEDOUT", ...place.at },
-      ),
-    );
+  const late = () => deadline.abort(handshakeLate(place, String(timeoutMs / 1000)));
   const timer = timeoutMs > 0 ? setTimeout(late, timeoutMs) : undefined;
   const secured = handshake(secure, socket, "secure", place, deadline.signal)
     .then(() => {

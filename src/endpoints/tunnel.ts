@@ -1,6 +1,7 @@
 import { causeInWords, codeOf, ExitCode, PortcatError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
 import { isIP } from "../ip.ts";
+import { secureLink } from "./behind-handshake.ts";
 import { type Link, type Secure, tcpEnds } from "./connection.ts";
 import { type Deadline, timedOut } from "./deadline.ts";
 import { Refusal } from "./proxy-refusal.ts";
@@ -97,16 +98,23 @@ async function linkToProxy(
   const { host, port, secure } = proxy;
   const unreached = (error: PortcatError) =>
     proxyError(`the proxy cannot be reached: ${error.message}`, proxy, error);
-  try {
-    const dialling = dialTcp({ ...target, host, port }, "another", deadline, signal, emit);
+  /** What has just begun says what to say when it is late. */
+  const towards = <T>(begun: Promise<T>) => {
     const { late } = deadline;
     deadline.late = (seconds) => unreached(late(seconds));
-    const { socket } = await dialling;
+    return begun;
+  };
+  try {
+    const { socket } = await towards(
+      dialTcp({ ...target, host, port }, "another", deadline, signal, emit),
+    );
     // What goes wrong between two steps shows in the next one.
     socket.on("error", () => undefined);
     setSocketOptions(socket, target, emit);
     const link = { socket, lower: socket, ends: tcpEnds(socket) };
-    return secure === undefined ? link : await secure(link, host, signal);
+    return secure === undefined
+      ? link
+      : await towards(secureLink(secure, link, host, deadline, signal));
   } catch (error) {
     if (signal.aborted || !(error instanceof PortcatError)) throw error;
     throw unreached(error);

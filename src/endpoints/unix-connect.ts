@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, systemError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { secureConnection } from "./behind-handshake.ts";
+import { secureConnection, secureLink } from "./behind-handshake.ts";
 import { type Connection, connectionOf, type Secure } from "./connection.ts";
 import { type Deadline, timedOut, withDeadline } from "./deadline.ts";
 import { abortable } from "./resolve.ts";
@@ -27,7 +27,8 @@ export function connectUnix(
     const { socket, reads } = await dialUnix(path, reader, deadline, signal, emit);
     const ends = { transport: "unix", path } as const;
     if (secure === undefined) return connectionOf(socket, ends, reads);
-    return secureConnection(await secure({ socket, lower: socket, ends }, undefined, signal));
+    const link = { socket, lower: socket, ends };
+    return secureConnection(await secureLink(secure, link, undefined, deadline, signal));
   });
 }
 

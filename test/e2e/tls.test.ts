@@ -199,12 +199,20 @@ describe("a handshake", () => {
     expect(await refusal(tool)).toContain("closed the connection during the handshake");
   });
 
-  test("that the peer never answers is over after --connect-timeout, code 5", async () => {
-    const { port } = await startServer();
-    const tool = new Tool(connecting(port, "-w", "300ms"), { stdin: "null" });
-    expect((await tool.ended).code).toBe(5);
-    expect(tool.all("error")).toMatchObject([{ code: "ETIMEDOUT" }]);
-  });
+  test.each(["tcp", "unix"])(
+    "that the peer never answers over %s is over after --connect-timeout, code 5",
+    async (transport) => {
+      const path = transport === "unix" ? join(temporaryFolder(), "socket") : undefined;
+      const { port } = await startServer(path);
+      const place = path ?? `127.0.0.1:${String(port)}`;
+      const args = [transport, "connect", place, "--tls", "-w", "300ms"];
+      const tool = new Tool(args, { stdin: "null" });
+      expect((await tool.ended).code).toBe(5);
+      const message = `no TLS with ${place}: no handshake within 0.3 s (ETIMEDOUT)`;
+      const where = path === undefined ? { address: "127.0.0.1", port } : { address: path };
+      expect(tool.all("error")).toMatchObject([{ code: "ETIMEDOUT", message, ...where }]);
+    },
+  );
 
   test("of two that share no version or no ALPN fails in words, code 9", async () => {
     const server = await issue();
