@@ -77,6 +77,12 @@ function ownTrust(): string {
   return "getCACertificates" in tls ? "" : "; this Node knows no authorities of the system's";
 }
 
+/** Whoever is in the way has a pin, too: it tells something only together with the server's own word. */
+function waysToTrust({ pin }: TlsSession, caFlag: TlsClient["caFlag"]): string {
+  if (caFlag === "--proxy-ca") return "--proxy-ca trusts its issuer";
+  return `--ca trusts its issuer, and --pin ${pin ?? ""} accepts it alone, if that is the pin that the other side tells`;
+}
+
 /** @throws PortcatError (exit code 9) when the server is not who it should be */
 function checkServer(
   secure: tls.TLSSocket,
@@ -97,8 +103,7 @@ function checkServer(
   const why = distrustInWords(code, secure.getPeerCertificate(), name);
   // The name and the dates are not a matter of trust.
   const trust = /SIGNED|ISSUER|VERIFY/.test(code);
-  const orPin = caFlag === "--ca" ? ", --pin accepts it alone" : "";
-  const hint = trust ? `; ${caFlag} trusts its issuer${orPin}${ownTrust()}` : "";
+  const hint = trust ? `; ${waysToTrust(session, caFlag)}${ownTrust()}` : "";
   if (!insecure) throw certificateRefused(place, code, why + hint);
   emit({ event: "warning", message: `not verified (--insecure): ${why} (${code})` });
 }

@@ -69,7 +69,9 @@ describe.each(["tcp", "unix"] as const)("TLS over %s", (transport) => {
     const wrong = `sha256:${"0".repeat(64)}`;
     const message = await refusal(new Tool([...to, "--pin", wrong], { stdin: "null" }));
     expect(message).toContain(`expected ${wrong}, got ${pin}`);
-    expect(await refusal(new Tool(to, { stdin: "null" }))).toContain("is signed by itself");
+    const untrusted = await refusal(new Tool(to, { stdin: "null" }));
+    expect(untrusted).toContain("is signed by itself");
+    expect(untrusted).toContain(`--pin ${pin} accepts it alone, if that is the pin that the other`);
     listener.child.kill("SIGTERM");
     expect((await listener.ended).code).toBe(143);
   });
@@ -161,9 +163,11 @@ describe("a server's certificate", () => {
 
   test("of an issuer that nobody knows is refused with its name", async () => {
     const ca = await authority("Nobody Knows Me");
-    const port = await tlsServer(await issue({ by: ca }));
+    const server = await issue({ by: ca });
+    const port = await tlsServer(server);
     const message = await refusal(new Tool(connecting(port), { stdin: "null" }));
     expect(message).toContain("issued by Nobody Knows Me, which is not known here");
+    expect(message).toContain(`--pin ${server.pin} accepts it alone`);
   });
 
   test("for the name of --servername is accepted, which the server is asked for", async () => {
