@@ -1,38 +1,21 @@
-import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, createReadStream, existsSync, openSync, writeSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import * as tls from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { issue } from "../helpers/certificates.ts";
-import { descriptorOf, mebibyte } from "../helpers/content.ts";
+import { descriptorOf, largeFile, mebibyte } from "../helpers/content.ts";
 import { systemPipe } from "../helpers/pipe.ts";
 import { memoryOf, watchMemory } from "../helpers/processes.ts";
 import { readAt } from "../helpers/readers.ts";
 import { startServer } from "../helpers/sockets.ts";
-import { temporaryFolder, Tool } from "../helpers/tool.ts";
+import { Tool } from "../helpers/tool.ts";
 
 const size = 256 * mebibyte;
 const allowance = 32 * mebibyte;
 /** Slow for long enough that all would pile up, if it could; then fast, for the test to end. */
 const pace = { everyMs: 10, forMs: 4000 };
-
-/** A large file of which no two blocks are alike, and its hash. */
-function largeFile(): { path: string; hash: string } {
-  const path = join(temporaryFolder(), "large");
-  const block = randomBytes(8 * mebibyte);
-  const hash = createHash("sha256");
-  const file = openSync(path, "w");
-  for (let at = 0; at < size; at += block.length) {
-    block.writeBigUInt64LE(BigInt(at));
-    hash.update(block);
-    writeSync(file, block);
-  }
-  closeSync(file);
-  return { path, hash: hash.digest("hex") };
-}
 
 const measurable = existsSync("/proc/self/status");
 
@@ -40,7 +23,7 @@ test.skipIf(!measurable)(
   "a file of 256 MiB goes to a slow peer in 32 MiB of memory at most, whole",
   { timeout: 90_000 },
   async () => {
-    const { path, hash } = largeFile();
+    const { path, hash } = largeFile(size);
     const { port, client } = await startServer();
     const idle = new Tool(["tcp", "connect", "127.0.0.1", String(port)]);
     await client();
@@ -78,7 +61,7 @@ test.skipIf(!measurable).each(security)(
   "256 MiB received%s goes to a slow reader of stdout in 32 MiB of memory at most, whole",
   { timeout: 90_000 },
   async (flag) => {
-    const { path, hash } = largeFile();
+    const { path, hash } = largeFile(size);
     const pipe = systemPipe();
     const { cert, certFile, keyFile } = await issue();
     const own = flag === "" ? [] : ["--tls", "--cert", certFile, "--key", keyFile];

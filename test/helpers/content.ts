@@ -1,6 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { onTestFinished } from "vitest";
 import { temporaryFolder } from "./tool.ts";
 
@@ -17,6 +25,27 @@ export interface Content {
 export function content(size: number): Content {
   const bytes = randomBytes(size);
   return { bytes, hash: sha256(bytes) };
+}
+
+/** A file of so many bytes, in blocks of 8 MiB of which no two are alike, and its hash. */
+export function largeFile(size: number): { path: string; hash: string } {
+  const path = join(temporaryFolder(), "large");
+  const block = randomBytes(8 * mebibyte);
+  const hash = createHash("sha256");
+  const file = openSync(path, "w");
+  for (let at = 0; at < size; at += block.length) {
+    block.writeBigUInt64LE(BigInt(at));
+    hash.update(block);
+    writeSync(file, block);
+  }
+  closeSync(file);
+  return { path, hash: hash.digest("hex") };
+}
+
+export async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: mebibyte }), hash);
+  return hash.digest("hex");
 }
 
 /** A descriptor of a regular file that holds these bytes, to hand over as stdin. */

@@ -1,9 +1,18 @@
 import { once } from "node:events";
+import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { authority, issue, type Issued } from "../helpers/certificates.ts";
-import { content, fileWith, mebibyte, sha256 } from "../helpers/content.ts";
+import {
+  content,
+  descriptorOf,
+  fileWith,
+  hashOfFile,
+  largeFile,
+  mebibyte,
+  sha256,
+} from "../helpers/content.ts";
 import { portOf, type Program, start, testWith } from "../helpers/peers.ts";
-import { type Running, type StartOptions, Tool } from "../helpers/tool.ts";
+import { type Running, type StartOptions, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 /** A real program as the far end of TLS. The authority is to be trusted, the certificate to be shown. */
 interface TlsPeer {
@@ -185,4 +194,44 @@ describe.each(peers)("$program with $version", (peer) => {
       await client.ended;
     },
   );
+});
+
+/** Large ones take long, and are the same on every Node. */
+const isOldest = process.version.startsWith("v20.");
+const current = peers.filter(({ version }) => version === "TLSv1.3");
+
+describe.runIf(isOldest).each(current)("256 MiB with $program", (peer) => {
+  const { program } = peer;
+  testWith([program], "arrive whole there, from a client of ours", async () => {
+    const ca = await authority();
+    const { path, hash } = largeFile(256 * mebibyte);
+    const output = join(temporaryFolder(), "output");
+    const server = start(program, peer.listen(await issue({ by: ca })), {
+      stdout: descriptorOf(output, "w"),
+    });
+    const port = String(await portOf(server, "tcp"));
+    const args = ["127.0.0.1", port, "--tls", "--ca", ca.certFile, "--send-only"];
+    const client = new Tool(["tcp", "connect", ...args], { stdin: descriptorOf(path, "r") });
+    expect((await client.ended).code).toBe(0);
+    server.stdin.end();
+    await server.ended;
+    expect(await hashOfFile(output)).toBe(hash);
+  });
+
+  testWith([program], "arrive whole here, at a listener of ours", async () => {
+    const ca = await authority();
+    const { certFile, keyFile } = await issue({ by: ca });
+    const { path, hash } = largeFile(256 * mebibyte);
+    const output = join(temporaryFolder(), "output");
+    const own = ["--tls", "--cert", certFile, "--key", keyFile, "--bytes", "256MiB"];
+    const listener = new Tool(["tcp", "listen", "127.0.0.1", "0", ...own], {
+      stdout: descriptorOf(output, "w"),
+    });
+    const stdin = descriptorOf(path, "r");
+    // With -no_ign_eof, s_client takes a Q at the start of what it reads as a command to end.
+    const connect = peer.connect(await listener.port(), ca).filter((it) => it !== "-no_ign_eof");
+    start(program, connect, { stdin });
+    expect((await listener.ended).code).toBe(0);
+    expect(await hashOfFile(output)).toBe(hash);
+  });
 });
