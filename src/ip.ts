@@ -7,3 +7,9 @@ export function isIP(text: string): 0 | 4 | 6 {
   if (!text.includes(":") && !/^\d+\.[\d.]+$/.test(text)) return 0;
   return process.getBuiltinModule("node:net").isIP(text) as 0 | 4 | 6;
 }
+
+/** A name with other letters as DNS has it (RFC 5890): "xn--bcher-kva.test"; "" where it cannot have it. */
+export function asciiName(name: string): string {
+  if (/^[\x21-\x7e]*$/.test(name)) return name;
+  return process.getBuiltinModule("node:url").domainToASCII(name);
+}

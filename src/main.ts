@@ -130,7 +130,11 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
 /** A usage error of the parser as ours. Help that was not asked for has been printed already. */
 function misuse(error: CommanderError, program: Command, argv: readonly string[]): PortcatError {
   if (error.code === "commander.help") return usageError("");
-  const text = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  const text = error.message
+    .replace(/^error: /, "")
+    .replaceAll("\n", " ")
+    // What was typed behind it may be a password.
+    .replace(/^(unknown option '[^'=]*)=.*'/, "$1'");
   const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
   if (negative !== undefined)
     return usageError(`'${negative}' is not valid: expected a port, a number from 0 to 65535`);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type PortcatError, usageError } from "../errors.ts";
-import { isIP } from "../ip.ts";
+import { asciiName, isIP } from "../ip.ts";
 import { parseHost } from "./place.ts";
 import { parsePath } from "./values.ts";
 
@@ -30,14 +30,14 @@ export function proxyOptions(command: Command): void {
   command
     .option(
       "--proxy <url>",
-      "go through a proxy: socks4, socks4a, socks5, http or https, ://[user:password@]host[:port]",
+      "go through socks5://[user:password@]host[:port], or socks4://, socks4a://, http://, https:// (PORTCAT_PROXY_AUTH=user:password)",
       parseProxy,
     )
     .option("--proxy-ca <file>", "trust these authorities for an https proxy", parsePath);
 }
 
 const expected =
-  "expected socks5://, socks4a://, socks4://, http:// or https://, then [user:password@]host[:port]";
+  "expected socks5://, socks4a://, socks4://, http:// or https://, then [user:password@]host[:port], with %2F for a / in the password";
 
 /**
  * Reads the URL of a proxy. No message repeats the text, which may hold a password.
@@ -45,6 +45,9 @@ const expected =
  * @throws PortcatError (exit code 2)
  */
 export function parseProxy(text: string): Proxy {
+  // What a URL parser would drop without a word.
+  if (/[\s\\\p{Cc}]/u.test(text))
+    throw invalid("it has a space, a backslash or a control character");
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const protocol = url?.protocol.slice(0, -1);
   if (url === undefined || !isProtocol(protocol) || !text.includes("://")) throw invalid(expected);
@@ -82,8 +85,16 @@ export function checkProxied(host: string, { proxy, proxyCa }: ProxyFlags): void
     throw usageError("--proxy-ca needs an https:// proxy");
   if (proxy === undefined) return;
   if (host.includes("%")) throw usageError(`a proxy knows no interface of this machine: ${host}`);
-  if (proxy.protocol.startsWith("socks4") && isIP(host) === 6)
-    throw usageError(`a ${proxy.protocol} proxy knows no IPv6 addresses; socks5 and http do`);
+  if (proxy.protocol.startsWith("socks4")) {
+    if (isIP(host) === 6)
+      throw usageError(`a ${proxy.protocol} proxy knows no IPv6 addresses; socks5 and http do`);
+    // SOCKS 4a says so that a name follows.
+    if (isIP(host) === 4 && host.startsWith("0.0.0."))
+      throw usageError(`a ${proxy.protocol} proxy cannot be asked for ${host}`);
+  }
+  const { length } = asciiName(host);
+  if (length === 0 || length > 255)
+    throw usageError(`a proxy cannot be asked for ${host}: it is no name of DNS (RFC 5890)`);
 }
 
 function isProtocol(text: string | undefined): text is ProxyProtocol {

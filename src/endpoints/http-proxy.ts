@@ -18,6 +18,7 @@ export function askHttpProxy(
   signal: AbortSignal,
 ): Promise<void> {
   const authority = hostPort(host, port);
+  const read = socket.bytesRead;
   return new Promise((resolve, reject) => {
     const asked = request({
       method: "CONNECT",
@@ -27,6 +28,8 @@ export function askHttpProxy(
         ...(credentials && { "Proxy-Authorization": basic(credentials) }),
       },
       setDefaultHeaders: false,
+      // No body comes with the answer, and nothing else is told by its headers.
+      insecureHTTPParser: true,
       createConnection: () => socket,
     });
     const aborted = () => reject(signal.reason as Error);
@@ -34,12 +37,12 @@ export function askHttpProxy(
     const over = () => signal.removeEventListener("abort", aborted);
     asked.on("error", (error) => {
       over();
-      reject(notUnderstood(error));
+      reject(notUnderstood(error, socket.bytesRead > read));
     });
     asked.on("connect", (answer, _, behind: Buffer) => {
       over();
       socket.pause();
-      const refusal = refusalOf(answer, credentials !== undefined);
+      const refusal = refusalOf(answer, credentials);
       if (refusal !== undefined) return reject(refusal);
       if (behind.length > 0) socket.unshift(behind);
       resolve();
@@ -57,30 +60,49 @@ export function basic({ user, password }: { user: string; password: string }): s
   return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
 
-function notUnderstood(error: Error): Error {
+function notUnderstood(error: Error & { syscall?: string }, hasAnswered: boolean): Error {
   const code = codeOf(error);
+  if (code === "HPE_HEADER_OVERFLOW")
+    return new Refusal("EPROXY", "the headers of its answer are too long");
   if (code.startsWith("HPE_")) return new Refusal("EPROXY", `it does not answer in HTTP: ${code}`);
   // Node's "socket hang up".
-  if (code === "ECONNRESET" || code === "EPIPE")
-    return new Refusal("EPROXY", "it closed the connection without an answer");
+  if (code === "ECONNRESET" && error.syscall === undefined)
+    return new Refusal(
+      "EPROXY",
+      `it closed the connection without ${hasAnswered ? "a whole" : "an"} answer`,
+    );
   return error;
 }
 
 /** What an answer says about why there is no connection; undefined where there is one. */
-function refusalOf(answer: IncomingMessage, named: boolean): Refusal | undefined {
+function refusalOf(
+  answer: IncomingMessage,
+  credentials: Proxy["credentials"],
+): Refusal | undefined {
   const { statusCode: status = 0, statusMessage = "", headers } = answer;
   if (status >= 200 && status < 300) return undefined;
-  const said = `${String(status)} ${statusMessage}`.trim();
+  const said = `${String(status)} ${shown(statusMessage, credentials)}`.trim();
   // Some say 401 to credentials that are wrong.
   if (status !== 407 && status !== 401)
     return new Refusal(codeOfStatus(status), `it answers ${said}`);
   const schemes = headers["proxy-authenticate"] ?? "Basic";
-  const why = !/\bbasic\b/i.test(schemes)
-    ? `it wants credentials in a way that is not Basic: ${schemes}`
-    : named
+  const why = !/(^|,)\s*basic\s*(\s|,|$)/i.test(schemes)
+    ? `it wants credentials in a way that is not Basic: ${shown(schemes, credentials)}`
+    : credentials
       ? "it does not accept the user and password"
       : "it wants a user and a password";
   return new Refusal("EPROXYAUTH", `${why} (${said})`);
+}
+
+const mostShown = 200;
+
+/** What a proxy says, in UTF-8 as most do, without what we told it, and not too much of it. */
+function shown(said: string, credentials: Proxy["credentials"]): string {
+  let text = Buffer.from(said, "latin1").toString();
+  if (credentials !== undefined)
+    for (const secret of [basic(credentials).slice("Basic ".length), credentials.password])
+      if (secret !== "") text = text.replaceAll(secret, "…");
+  return text.length > mostShown ? `${text.slice(0, mostShown)}…` : text;
 }
 
 function codeOfStatus(status: number): RefusalCode {

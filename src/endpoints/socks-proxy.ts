@@ -33,17 +33,26 @@ export function askSocksProxy(
     destination,
     timeout: longestTimeoutMs,
   });
-  const conversation = new Duplex({
-    read: () => undefined,
-    write: (bytes, _, written) => socket.write(bytes as Buffer, written),
-  });
   return new Promise((resolve, reject) => {
     let asking = true;
+    /** Our last word was the user and password. */
+    let named = false;
+    const conversation = new Duplex({
+      read: () => undefined,
+      write: (bytes: Buffer, _, written) => {
+        named = type === 5 && bytes[0] === userVersion;
+        // The library tells who we are also where nobody has said so.
+        if (named && credentials === undefined) over(new Refusal("EPROXYAUTH", wantsUser));
+        // What fails is told by the socket.
+        else socket.write(bytes, () => written());
+      },
+    });
     const over = (refusal?: Error) => {
       if (!asking) return;
       asking = false;
       socket.off("readable", readOn);
-      for (const event of ["end", "close", "error"]) socket.off(event, left);
+      for (const event of ["end", "close"]) socket.off(event, left);
+      socket.off("error", over);
       signal.removeEventListener("abort", aborted);
       if (refusal === undefined) resolve();
       else reject(refusal);
@@ -55,19 +64,28 @@ export function askSocksProxy(
       }
     };
     const left = () =>
-      over(new Refusal("EPROXY", "it closed the connection without a whole answer"));
+      over(
+        named
+          ? new Refusal("EPROXYAUTH", "it closed the connection at the user and password")
+          : new Refusal("EPROXY", "it closed the connection without a whole answer"),
+      );
     const aborted = () => over(signal.reason as Error);
     // Of an address of no known kind the library does not know where it ends.
     client.once("established", ({ remoteHost }) =>
       over(type === 5 && remoteHost === undefined ? notSocks() : undefined),
     );
     client.on("error", ({ message }) => over(refusalOf(message)));
-    for (const event of ["end", "close", "error"]) socket.on(event, left);
+    for (const event of ["end", "close"]) socket.on(event, left);
+    socket.on("error", over);
     signal.addEventListener("abort", aborted);
     client.connect(conversation);
     socket.on("readable", readOn);
   });
 }
+
+/** Of the negotiation by user and password (RFC 1929, section 2). */
+const userVersion = 1;
+const wantsUser = "it wants a user and a password";
 
 /** What the library makes of a proxy's answers (RFC 1928, section 6), in words. */
 const answers: readonly (readonly [RegExp, RefusalCode, string])[] = [
@@ -81,7 +99,7 @@ const answers: readonly (readonly [RegExp, RefusalCode, string])[] = [
   [/AddressNotSupported/, "EPROXY", "it does not know this kind of address"],
   [/\(Failed\)/, "EPROXYTARGET", "request rejected or failed"],
   [/\(Rejected(Ident)?\)/, "EPROXYDENIED", "it does not know who asks (ident)"],
-  [/no accepted authentication/, "EPROXYAUTH", "it wants a user and a password, or others"],
+  [/no accepted authentication/, "EPROXYAUTH", `${wantsUser}, or others`],
   [/Authentication failed/, "EPROXYAUTH", "it does not accept the user and password"],
 ];
 

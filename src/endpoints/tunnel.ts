@@ -1,6 +1,6 @@
 import { causeInWords, codeOf, ExitCode, PortcatError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
-import { isIP } from "../ip.ts";
+import { asciiName, isIP } from "../ip.ts";
 import { secureLink } from "./behind-handshake.ts";
 import { type Link, type Secure, tcpEnds } from "./connection.ts";
 import { type Deadline, timedOut } from "./deadline.ts";
@@ -78,11 +78,7 @@ async function destinationFor(
   emit: Emit,
 ): Promise<Destination> {
   if (isIP(host) !== 0) return { host, port };
-  if (protocol !== "socks4") {
-    // Loaded only for a name.
-    const { domainToASCII } = process.getBuiltinModule("node:url");
-    return { host: domainToASCII(host) || host, port };
-  }
+  if (protocol !== "socks4") return { host: asciiName(host), port };
   const [first] = await resolveHost({ host, port, family: 4 }, signal, emit);
   return { host: first?.address ?? host, port };
 }

@@ -207,6 +207,12 @@ describe("an impossible combination is a usage error, exit code 2, and nothing i
       /--proxy-ca needs an https:\/\/ proxy/,
     ],
     ["tcp connect ::1 9 --proxy socks4a://127.0.0.1:1", /a socks4a proxy knows no IPv6 addresses/],
+    ["tcp connect 0.0.0.5 9 --proxy socks4://127.0.0.1:1", /cannot be asked for 0.0.0.5/],
+    ["tcp connect a\u200db.x 9 --proxy socks5://127.0.0.1:1", /it is no name of DNS/],
+    [
+      `tcp connect ${Array(40).fill("ü").join(".")}.x 9 --proxy socks5://127.0.0.1:1`,
+      /it is no name of DNS/,
+    ],
     ["tcp connect ::1%lo 9 --proxy socks5://127.0.0.1:1", /a proxy knows no interface/],
     [
       "tcp connect db.test 9 -6 --proxy socks5://127.0.0.1:1",

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
 import { content, fileWith, mebibyte, sha256 } from "../helpers/content.ts";
 import { conversations, httpProxy, scriptedProxy } from "../helpers/proxies.ts";
@@ -108,7 +108,10 @@ describe.each(protocols)("a %s proxy", (protocol) => {
 
   test("that resets the connection is a failure of the proxy (exit code 10)", async () => {
     const { port } = await scriptedProxy(protocol, (socket) => socket.resetAndDestroy());
-    expect((await through(protocol, port).ended).code).toBe(10);
+    const tool = through(protocol, port);
+    expect((await tool.ended).code).toBe(10);
+    const [error] = tool.all("error");
+    expect(error?.message).toMatch(/: connection reset by the peer \(ECONNRESET\)$/);
   });
 
   test("that is not there is a failure of the proxy, and is tried again", async () => {
@@ -185,6 +188,94 @@ test.each<[Protocol, Buffer, string, string]>([
       exitCode: 10,
     },
   ]);
+});
+
+test.each([
+  ["LF alone behind its lines", "HTTP/1.0 200 OK\nVia: test\n\n"],
+  ["a body's length, which means nothing", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"],
+  [
+    "lengths that differ",
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+  ],
+])("an http proxy's answer may have %s", async (_, head) => {
+  const { port } = await scriptedProxy("http", (socket) => socket.end(`${head}payload`));
+  const { code, stdout } = await through("http", port).ended;
+  expect([code, stdout.toString()]).toEqual([0, "payload"]);
+});
+
+test.each<[string, Protocol, Buffer | string, string]>([
+  [
+    "its answer has too long a head",
+    "http",
+    `HTTP/1.1 200 OK\r\nX: ${"x".repeat(65_000)}`,
+    "EPROXY",
+  ],
+  [
+    "it shows the credentials",
+    "http",
+    "HTTP/1.1 403 not am9lOnMzY3JldA== s3cret\r\n\r\n",
+    "EPROXYDENIED",
+  ],
+  ["its reason is long", "http", `HTTP/1.1 403 ${"é".repeat(5000)}\r\n\r\n`, "EPROXYDENIED"],
+])("what a proxy says is told in bounds, where %s", async (_, protocol, said, expected) => {
+  const { port } = await scriptedProxy(protocol, (socket) => socket.end(said));
+  const url = `${protocol}://joe:s3cret@127.0.0.1:${String(port)}`;
+  const tool = new Tool(proxied(url, "127.0.0.1", "80"), { stdin: "null" });
+  expect((await tool.ended).code).toBe(10);
+  const [error] = tool.all("error");
+  expect(error?.code).toBe(expected);
+  expect(error?.message).not.toMatch(/s3cret|am9l|Ã|HPE_/);
+  expect(error?.message.length).toBeLessThan(350);
+});
+
+describe("a socks5 proxy that wants a user", () => {
+  /** Says what it is to say to each thing that it is told. */
+  const speaking = async (...said: Buffer[]) => {
+    const { server, port, client } = await startServer();
+    void client().then(({ socket }) => {
+      socket.on("data", () => {
+        const next = said.shift();
+        if (next === undefined) socket.end();
+        else socket.write(next);
+      });
+    });
+    onTestFinished(() => void server.close());
+    return port;
+  };
+
+  test("is not told an empty one where none was given", async () => {
+    const port = await speaking(Buffer.from([5, 2]));
+    const tool = through("socks5", port);
+    expect((await tool.ended).code).toBe(10);
+    const [error] = tool.all("error");
+    expect(error).toMatchObject({ code: "EPROXYAUTH" });
+    expect(error?.message).toContain("it wants a user and a password");
+  });
+
+  test("and leaves at the one it is told has refused it", async () => {
+    const port = await speaking(Buffer.from([5, 2]));
+    const url = `socks5://joe:s3cret@127.0.0.1:${String(port)}`;
+    const tool = new Tool(proxied(url, "127.0.0.1", "80"), { stdin: "null" });
+    expect((await tool.ended).code).toBe(10);
+    expect(tool.all("error")).toMatchObject([{ code: "EPROXYAUTH" }]);
+  });
+});
+
+test("an answer that does not come back after our end is worth a warning", async () => {
+  const { port } = await scriptedProxy("http", (socket) => {
+    socket.write(conversations.http.yes);
+    socket.on("end", () => socket.end());
+    socket.resume();
+  });
+  const url = `http://127.0.0.1:${String(port)}`;
+  const warned = async (...flags: string[]) => {
+    const tool = new Tool(proxied(url, "127.0.0.1", "80", ...flags));
+    tool.stdin.end("question");
+    expect((await tool.ended).code).toBe(0);
+    return tool.all("warning").map(({ message }) => message);
+  };
+  expect(await warned()).toEqual([expect.stringMatching(/^nothing came back: .*--no-half-close/)]);
+  expect(await warned("--send-only")).toEqual([]);
 });
 
 test("what a proxy could not reach yet is tried again", async () => {
@@ -275,6 +366,7 @@ describe("credentials", () => {
       { PORTCAT_PROXY_AUTH: `joe:${secret}` },
     ],
     ["a control character", "http://joe:s3cret%0a@127.0.0.1:1", {}],
+    ["a tab", "http://joe:s3cret\t@127.0.0.1:1", {}],
   ])("are told nobody, with %s", async (_, url, env) => {
     const proxy = await scriptedProxy("http", (socket) =>
       socket.end("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\n\r\n"),
@@ -293,7 +385,43 @@ describe("credentials", () => {
   });
 });
 
+test.each(["--prox", "--Proxy"])(
+  "an option that is unknown, %s, is told without its value",
+  async (flag) => {
+    const typed = ["tcp", "connect", "127.0.0.1", "80", `${flag}=http://joe:s3cret@127.0.0.1:1`];
+    const { code, stderr } = await portcat(typed).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain(`unknown option '${flag}'`);
+    expect(stderr).not.toContain("s3cret");
+  },
+);
+
 describe("TLS", () => {
+  test("that a target does not speak in time is not the proxy's fault", async () => {
+    const { port } = await scriptedProxy("http", (socket) => socket.write(conversations.http.yes));
+    const tool = through("http", port, "--tls", "-w", "400ms");
+    expect((await tool.ended).code).toBe(5);
+    expect(tool.all("error")).toMatchObject([
+      { message: "no TLS with 127.0.0.1:80: no handshake within 0.4 s (ETIMEDOUT)" },
+    ]);
+  });
+
+  test("that an https proxy does not speak in time is", async () => {
+    const { port, client } = await startServer();
+    void client();
+    const tool = new Tool(
+      proxied(`https://127.0.0.1:${String(port)}`, "127.0.0.1", "80", "-w", "400ms"),
+      {
+        stdin: "null",
+      },
+    );
+    expect((await tool.ended).code).toBe(5);
+    const [error] = tool.all("error");
+    expect(error?.message).toMatch(
+      /^the proxy cannot be reached: no TLS with \S+: no handshake within 0.4 s \(ETIMEDOUT\)$/,
+    );
+  });
+
   test("through a proxy is with the target, whose name is verified", async () => {
     const ca = await authority();
     const own = await issue({ by: ca });

@@ -28,8 +28,16 @@ export async function runClient(
   limitRun(options.timeout, context);
   const connection = await connectWithRetries(connect, options, context);
   const local = { source: stdinFor(options, "client"), sink: stdoutFor(options, context) };
-  const { failure } = await converse(local, connection, rulesOf(options, 1, context), 1, context);
-  if (failure !== undefined) throw failure;
+  const outcome = await converse(local, connection, rulesOf(options, 1, context), 1, context);
+  if (outcome.failure !== undefined) throw outcome.failure;
+  const { received, sent } = outcome;
+  const proxied = connection.ends.transport !== "unix" && connection.ends.proxy !== undefined;
+  if (proxied && options.halfClose && !options.sendOnly && sent > 0 && received === 0)
+    context.emit({
+      event: "warning",
+      message:
+        "nothing came back: many proxies end both directions at the end of one; --no-half-close keeps the other open, --send-only expects nothing",
+    });
 }
 
 async function connectWithRetries(
