@@ -74,11 +74,7 @@ export interface StreamOptions {
 export function streamOptions(command: Command): void {
   const sending = ["receiveOnly", "stdin"];
   command
-    .option(
-      "-i, --idle-timeout <time>",
-      "fail when nothing moves either way for so long",
-      parsePositiveTime,
-    )
+    .addOption(idleTimeoutOption())
     .addOption(timeoutOption())
     .addOption(
       new Option("--send-only", "only send; leave as soon as all is sent").conflicts([
@@ -113,8 +109,17 @@ export function streamOptions(command: Command): void {
         .conflicts(sending),
     )
     .option("--hex", "a hex dump of both directions on stderr")
-    .option("--raw", "do not make what arrives safe for the terminal");
+    .addOption(rawOption());
 }
+
+export const idleTimeoutOption = (): Option =>
+  new Option(
+    "-i, --idle-timeout <time>",
+    "fail when nothing moves either way for so long",
+  ).argParser(parsePositiveTime);
+
+export const rawOption = (): Option =>
+  new Option("--raw", "do not make what arrives safe for the terminal");
 
 export const timeoutOption = (): Option =>
   new Option("--timeout <time>", "fail when the whole run takes longer").argParser(
@@ -171,21 +176,26 @@ export function sourceOption(command: Command): void {
   command.option("--source <addr[:port]>", "the local address to connect from", parseSource);
 }
 
-export interface ListenerOptions {
+/** How many clients a listener takes. */
+export interface ClientsOptions {
   keepOpen?: boolean;
   maxConnections?: number;
   backlog: number;
-  queue: number;
-  stall: number;
   readyFile?: string;
 }
 
-export function listenerOptions(command: Command): void {
+export interface ListenerOptions extends ClientsOptions {
+  queue: number;
+  stall: number;
+}
+
+/** @param alone - the option that -k cannot be used with */
+export function clientsOptions(command: Command, alone: string): void {
   command
     .addOption(
-      new Option("-k, --keep-open", "serve clients in parallel until a signal ends it").conflicts([
-        "bytes",
-      ]),
+      new Option("-k, --keep-open", "serve clients in parallel until a signal ends it").conflicts(
+        alone,
+      ),
     )
     .option(
       "-m, --max-connections <n>",
@@ -197,6 +207,12 @@ export function listenerOptions(command: Command): void {
         .argParser(wholeNumber(1, 65535))
         .default(4096),
     )
+    .addOption(readyFileOption());
+}
+
+export function listenerOptions(command: Command): void {
+  clientsOptions(command, "bytes");
+  command
     .addOption(
       new Option("--queue <size>", "with -k: bytes that may wait for one slow client")
         .argParser(parseSize)
@@ -209,8 +225,7 @@ export function listenerOptions(command: Command): void {
       )
         .argParser(parsePositiveTime)
         .default(1000, "1s"),
-    )
-    .addOption(readyFileOption());
+    );
 }
 
 export const readyFileOption = (): Option =>
@@ -291,7 +306,7 @@ export function watchingOptions(command: Command): void {
   command
     .addOption(timeoutOption())
     .option("--hex", "a hex dump of both directions on stderr")
-    .option("--raw", "do not make what arrives safe for the terminal");
+    .addOption(rawOption());
 }
 
 /** @throws PortcatError (exit code 2) when one of `flags` was typed without what it belongs to */

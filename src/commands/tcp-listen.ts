@@ -45,7 +45,6 @@ export function declareTcpListen(command: Command, context: Context): void {
       const tls = options.tls
         ? await (await import("./run/tls.ts")).listenerTls(options, context)
         : undefined;
-      const secure = tls?.secure;
       if (options.fd !== undefined) {
         excludes(command, ["--local", "--ipv4", "--ipv6"], "--fd");
         if (words.length > 0) excludes(command, ["--fd"], "a host or a port");
@@ -53,7 +52,7 @@ export function declareTcpListen(command: Command, context: Context): void {
         const { fd, backlog } = options;
         checkDescriptor(fd);
         return runListener(
-          (take) => listenOnDescriptor(fd, backlog, sockets, take, context.emit, secure),
+          (take) => listenOnDescriptor(fd, backlog, sockets, take, context.emit),
           options,
           context,
           tls,
@@ -66,7 +65,6 @@ export function declareTcpListen(command: Command, context: Context): void {
         port,
         family: familyOf(options, host),
         backlog: options.backlog,
-        ...(secure && { secure }),
         ...sockets,
       };
       await runListener(

@@ -30,7 +30,6 @@ export function declareUnixListen(command: Command, context: Context): void {
       const tls = options.tls
         ? await (await import("./run/tls.ts")).listenerTls(options, context)
         : undefined;
-      const secure = tls?.secure;
       const { runListener } = await import("./run/listener.ts");
       const { backlog, fd, mode } = options;
       if (fd !== undefined) {
@@ -39,7 +38,7 @@ export function declareUnixListen(command: Command, context: Context): void {
         const { checkDescriptor, listenOnDescriptor } = await import("../endpoints/descriptor.ts");
         checkDescriptor(fd);
         return runListener(
-          (take) => listenOnDescriptor(fd, backlog, { noDelay: false }, take, context.emit, secure),
+          (take) => listenOnDescriptor(fd, backlog, { noDelay: false }, take, context.emit),
           options,
           context,
           tls,
@@ -51,7 +50,7 @@ export function declareUnixListen(command: Command, context: Context): void {
       if (options.readyFile !== undefined && resolve(options.readyFile) === resolve(path))
         throw usageError("--ready-file cannot be the socket itself");
       if (path.startsWith("@")) excludes(command, ["--mode"], "a name in the abstract namespace");
-      const target = { path, mode, backlog, ...(secure && { secure }) };
+      const target = { path, mode, backlog };
       await runListener(
         (take) => listenUnix(target, take, context.signal, context.emit),
         options,

@@ -2,15 +2,9 @@ import { fstatSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
-import {
-  type Connection,
-  connectionOf,
-  type Secure,
-  type SecureAccepted,
-  tcpEnds,
-} from "./connection.ts";
+import { type Connection, connectionOf, type Secure, tcpEnds } from "./connection.ts";
 import { secureConnection } from "./behind-handshake.ts";
-import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
+import { boundOf, listen, type Listener, type OnAccepted } from "./listener.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
 
@@ -42,13 +36,12 @@ export async function listenOnDescriptor(
   fd: number,
   backlog: number,
   sockets: SocketOptions,
-  onConnection: OnConnection,
+  onAccepted: OnAccepted,
   emit: Emit,
-  secure?: SecureAccepted,
 ): Promise<Listener> {
   const ends = (accepted: Socket) => endsOf(accepted, fd);
   const place = { name: inWords(fd), transport: "unix", address: inWords(fd) } as const;
-  const server = await listen(place, { fd, backlog }, sockets, ends, onConnection, emit, secure);
+  const server = await listen(place, { fd, backlog }, sockets, ends, onAccepted, emit);
   const bound = boundOf(server);
   // Node tells no name of a socket in the abstract namespace.
   const unnamed = bound.transport === "unix" && bound.path === "";

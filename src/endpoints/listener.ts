@@ -14,8 +14,24 @@ export interface Listener {
   close(): void;
 }
 
-/** Takes each connection as it arrives; it may close the listener to get no other. */
-export type OnConnection = (connection: Connection) => void;
+/**
+ * Takes each socket as it is accepted, paused, with the names of its two ends; it may close the
+ * listener to get no other.
+ */
+export type OnAccepted = (accepted: Socket, ends: Ends) => void;
+
+/** Makes a connection of each socket that is accepted, with TLS where that is to be spoken. */
+export function asConnections(
+  onConnection: (connection: Connection) => void,
+  secure?: SecureAccepted,
+): OnAccepted {
+  if (secure !== undefined) return (accepted, ends) => onConnection(secure(accepted, ends));
+  const buffers = new ReadBuffers();
+  return (accepted, ends) => {
+    const reads = new SocketReads(buffers, "frugal");
+    onConnection(connectionOf(adopt(accepted, reads), ends, reads));
+  };
+}
 
 /**
  * Listens on a TCP or UNIX socket.
@@ -29,21 +45,12 @@ export function listen(
   options: ListenOptions | { fd: number; backlog?: number },
   sockets: SocketOptions,
   endsOf: (accepted: Socket) => Ends,
-  onConnection: OnConnection,
+  onAccepted: OnAccepted,
   emit: Emit,
-  secure?: SecureAccepted,
 ): Promise<Server> {
-  const buffers = new ReadBuffers();
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
-    const ends = endsOf(accepted);
-    if (secure !== undefined) {
-      setSocketOptions(accepted, sockets, emit);
-      return onConnection(secure(accepted, ends));
-    }
-    const reads = new SocketReads(buffers, "frugal");
-    const socket = adopt(accepted, reads);
-    setSocketOptions(socket, sockets, emit);
-    onConnection(connectionOf(socket, ends, reads));
+    setSocketOptions(accepted, sockets, emit);
+    onAccepted(accepted, endsOf(accepted));
   });
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {

@@ -1,6 +1,6 @@
 import { hostPort, type Emit } from "../events.ts";
-import { type SecureAccepted, tcpEnds } from "./connection.ts";
-import { boundOf, listen, type Listener, type OnConnection } from "./listener.ts";
+import { tcpEnds } from "./connection.ts";
+import { boundOf, listen, type Listener, type OnAccepted } from "./listener.ts";
 import { type Family, resolveHost } from "./resolve.ts";
 import type { SocketOptions } from "./socket-options.ts";
 
@@ -11,7 +11,6 @@ export interface TcpListenTarget extends SocketOptions {
   readonly port: number;
   readonly family: Family;
   readonly backlog: number;
-  readonly secure?: SecureAccepted;
 }
 
 /**
@@ -21,7 +20,7 @@ export interface TcpListenTarget extends SocketOptions {
  */
 export async function listenTcp(
   target: TcpListenTarget,
-  onConnection: OnConnection,
+  onAccepted: OnAccepted,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Listener> {
@@ -35,7 +34,7 @@ export async function listenTcp(
     ...(host !== undefined && { host }),
     ipv6Only: family === 6,
   };
-  const server = await listen(place, options, target, tcpEnds, onConnection, emit, target.secure);
+  const server = await listen(place, options, target, tcpEnds, onAccepted, emit);
   return { bound: boundOf(server), close: () => server.close() };
 }
 

@@ -113,6 +113,16 @@ function checkServer(
  * once; its `secured` says when the handshake is over, or how it failed.
  */
 export function secureServer(socket: Socket, ends: Ends, server: TlsServer): Connection {
+  const { secure, secured } = acceptTls(socket, ends, server);
+  return { ...connectionBehind({ socket: secure, lower: socket, ends }), secured };
+}
+
+/** The same as a socket of Node's, for what does not read and write a `Connection`. */
+export function acceptTls(
+  socket: Socket,
+  ends: Ends,
+  server: TlsServer,
+): { secure: tls.TLSSocket; secured: Promise<TlsSession> } {
   const { context, alpn, demandsCertificate, timeoutMs } = server;
   const secure = new tls.TLSSocket(socket, {
     isServer: true,
@@ -139,7 +149,7 @@ export function secureServer(socket: Socket, ends: Ends, server: TlsServer): Con
     .finally(() => clearTimeout(timer));
   // Where nobody waits for it any more.
   secured.catch(() => undefined);
-  return { ...connectionBehind({ socket: secure, lower: socket, ends }), secured };
+  return { secure, secured };
 }
 
 /** What Node's own server looks at, and has no name for elsewhere. */

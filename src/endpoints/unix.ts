@@ -3,8 +3,7 @@ import { Socket } from "node:net";
 import { dirname } from "node:path";
 import { codeOf, ExitCode, PortcatError, systemError, usageError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import type { SecureAccepted } from "./connection.ts";
-import { listen, type Listener, type OnConnection } from "./listener.ts";
+import { listen, type Listener, type OnAccepted } from "./listener.ts";
 import { abortable } from "./resolve.ts";
 
 /** sun_path holds 108 bytes on Linux and 104 elsewhere, with a final NUL (unix(7), unix(4)). */
@@ -51,12 +50,12 @@ export function warnOfPadding(path: string, emit: Emit): void {
  *   is something else than a socket
  */
 export async function listenUnix(
-  target: { path: string; mode: number | undefined; backlog: number; secure?: SecureAccepted },
-  onConnection: OnConnection,
+  target: { path: string; mode: number | undefined; backlog: number },
+  onAccepted: OnAccepted,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Listener> {
-  const { path, mode, backlog, secure } = target;
+  const { path, mode, backlog } = target;
   const name = socketName(path);
   warnOfPadding(path, emit);
   if (!isAbstract(path)) await removeStale(path, signal);
@@ -64,15 +63,7 @@ export async function listenUnix(
   const place = { name: path, transport: "unix", address: path } as const;
   // Bound with the umask that gives the mode, so that it is never open wider, not for a moment.
   const umask = mode === undefined ? undefined : process.umask(0o777 & ~mode);
-  const listening = listen(
-    place,
-    { path: name, backlog },
-    noOptions,
-    ends,
-    onConnection,
-    emit,
-    secure,
-  );
+  const listening = listen(place, { path: name, backlog }, noOptions, ends, onAccepted, emit);
   if (umask !== undefined) process.umask(umask);
   const server = await listening;
   if (isAbstract(path))

@@ -58,7 +58,7 @@ async function binder(wanted: Wanted, { signal, emit }: Context): Promise<() => 
 async function holdUnix(path: string, signal: AbortSignal, emit: Context["emit"]): Promise<Held> {
   const { listenUnix } = await import("../../endpoints/unix.ts");
   const target = { path, mode: undefined, backlog: 1 };
-  const listener = await listenUnix(target, (connection) => connection.close(), signal, emit);
+  const listener = await listenUnix(target, (accepted) => accepted.destroy(), signal, emit);
   return { address: { path }, release: () => listener.close() };
 }
 

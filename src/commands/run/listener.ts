@@ -1,7 +1,6 @@
 import type { ListenerOptions, StreamOptions } from "../../cli/options.ts";
-import { type Connection, peerOf } from "../../endpoints/connection.ts";
-import type { Listener, OnConnection } from "../../endpoints/listener.ts";
-import { descriptorsLeft } from "../../endpoints/open-files.ts";
+import type { Connection, SecureAccepted } from "../../endpoints/connection.ts";
+import { asConnections, type Listener, type OnAccepted } from "../../endpoints/listener.ts";
 import { abortable } from "../../endpoints/resolve.ts";
 import { errorEvent, PortcatError } from "../../errors.ts";
 import { FanOut } from "../../flow/fan-out.ts";
@@ -10,23 +9,24 @@ import { withUnwritten } from "../../flow/endings.ts";
 import type { Outcome } from "../../flow/relay.ts";
 import { SharedSink } from "../../flow/shared-sink.ts";
 import type { Context } from "../context.ts";
+import { admission } from "./admission.ts";
 import { announceBound, withoutReadyFile } from "./ready-file.ts";
 import { converse, handshake, limitRun, rulesOf, stdinFor, stdoutFor } from "./session.ts";
 
 /** Listens, and joins one client, or with --keep-open every client, to stdin and stdout. */
 export async function runListener(
-  open: (onConnection: OnConnection) => Promise<Listener>,
+  open: (onAccepted: OnAccepted) => Promise<Listener>,
   options: StreamOptions & ListenerOptions,
   context: Context,
-  tls?: { pin: string },
+  tls?: { pin: string; secure: SecureAccepted },
 ): Promise<void> {
   limitRun(options.timeout, context);
   const bind: Open = (onConnection) =>
-    withoutReadyFile(options.readyFile, () => open(onConnection));
+    withoutReadyFile(options.readyFile, () => open(asConnections(onConnection, tls?.secure)));
   await (options.keepOpen ? serveAll : serveOne)(bind, options, context, tls);
 }
 
-type Open = (onConnection: OnConnection) => Promise<Listener>;
+type Open = (onConnection: (connection: Connection) => void) => Promise<Listener>;
 
 async function serveOne(
   open: Open,
@@ -68,21 +68,12 @@ async function serveAll(
   const sink = stdoutFor(options, context);
   const stdout = sink && new SharedSink(sink);
   const sessions = new Set<Promise<void>>();
-  const left = descriptorsLeft();
+  const admits = admission(options.maxConnections, context);
   let lastId = 0;
   let unwritten = 0;
 
   const listener = await open((connection) => {
-    if (sessions.size >= (options.maxConnections ?? Infinity)) {
-      const count = sessions.size === 1 ? "1 client is" : `${String(sessions.size)} clients are`;
-      const reason = `${count} there already (--max-connections)`;
-      context.emit({ event: "refused", remote: peerOf(connection.ends), reason });
-      return connection.close();
-    }
-    if (!left(sessions.size + 1)) {
-      const message = `no descriptor is left for another client (EMFILE, see ulimit -n): the system drops those that come`;
-      context.emit({ event: "warning", message });
-    }
+    if (!admits(connection.ends, sessions.size)) return connection.close();
     const id = ++lastId;
     const begin = () => {
       const local: Local = {
