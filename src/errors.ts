@@ -111,6 +111,8 @@ export interface ErrorDetails {
   code?: string | undefined;
   address?: string | undefined;
   port?: number | undefined;
+  /** The HTTP status that the peer was told. */
+  status?: number | undefined;
   cause?: unknown;
 }
 
@@ -120,6 +122,7 @@ export class PortcatError extends Error {
   readonly code: string | undefined;
   readonly address: string | undefined;
   readonly port: number | undefined;
+  readonly status: number | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -128,6 +131,7 @@ export class PortcatError extends Error {
     this.code = details.code;
     this.address = details.address;
     this.port = details.port;
+    this.status = details.status;
   }
 }
 
@@ -188,5 +192,6 @@ export function errorEvent(error: PortcatError) {
     exitCode: error.exitCode,
     address: error.address ?? null,
     port: error.port ?? null,
+    ...(error.status !== undefined && { status: error.status }),
   };
 }

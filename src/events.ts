@@ -70,6 +70,33 @@ export type Event =
       port: number | null;
       /** The connection it belongs to, where a listener serves several and lives on. */
       id?: number;
+      /** The HTTP status that the peer was told. */
+      status?: number;
+    }
+  | {
+      event: "request";
+      id: number;
+      peer: string;
+      method: string;
+      /** As in the request line: "/hook?from=shop", or a whole URL. */
+      target: string;
+      /** "1.1" */
+      version: string;
+      /** As they were sent: in order, none joined, spelled as there. */
+      headers: [name: string, value: string][];
+    }
+  | {
+      event: "response";
+      id: number;
+      peer: string;
+      status: number;
+      reason: string;
+      headers: [name: string, value: string][];
+      /** Bytes of the body that we received, and of the one that we sent. */
+      received: number;
+      sent: number;
+      /** Milliseconds since the request. */
+      duration: number;
     }
   | { event: "warning"; message: string }
   | { event: "retry"; attempt: number; delay: number; message: string }

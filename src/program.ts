@@ -10,6 +10,7 @@ const groups: Record<string, string> = {
   tcp: "TCP: listen, connect",
   udp: "UDP: bind, send",
   unix: "UNIX sockets: listen, connect",
+  http: "HTTP: listen",
 };
 
 /** One entry per command: what is typed, what help says of it, and what declares the rest once it is typed. */
@@ -43,6 +44,11 @@ const commands: readonly (readonly [typed: string, summary: string, load: Load])
     "unix connect",
     "connect to a UNIX socket",
     async () => (await import("./commands/unix-connect.ts")).declareUnixConnect,
+  ],
+  [
+    "http listen",
+    "show what HTTP clients send, and answer them",
+    async () => (await import("./commands/http-listen.ts")).declareHttpListen,
   ],
   [
     "address",

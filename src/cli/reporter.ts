@@ -20,6 +20,8 @@ const lowestLevel: Record<EventName, Level> = {
   listening: "normal",
   connected: "normal",
   closed: "normal",
+  request: "normal",
+  response: "normal",
   refused: "normal",
   retry: "normal",
   datagram: "normal",
@@ -92,7 +94,13 @@ function inJson({ event, ...fields }: Event): string {
 function inWords(event: Event, colors: Colors, verbose: boolean): string {
   if (event.event === "data") return hexDump(event, colors);
   const [line, color] = lineOf(event, colors, verbose);
-  return `${colors.dim("portcat:")} ${color(safe(line))}\n`;
+  const first = `${colors.dim("portcat:")} ${color(safe(line))}\n`;
+  return event.event === "request" ? first + headerLines(event.headers) : first;
+}
+
+/** A header a line, indented. */
+function headerLines(headers: readonly (readonly [name: string, value: string])[]): string {
+  return headers.map(([name, value]) => `  ${safe(`${name}: ${value}`)}\n`).join("");
 }
 
 /**
@@ -127,6 +135,13 @@ function lineOf(
       ];
     case "closed":
       return [closedInWords(event), event.reason === "end" ? colors.reset : colors.yellow];
+    case "request":
+      return [`${event.peer}: ${event.method} ${event.target} HTTP/${event.version}`, colors.cyan];
+    case "response":
+      return [
+        `${event.peer}: ${String(event.status)} ${event.reason}, received ${bytesInWords(event.received)}, sent ${bytesInWords(event.sent)} in ${secondsInWords(event.duration)}`,
+        event.status < 400 ? colors.green : colors.yellow,
+      ];
     case "error":
       return [event.message, colors.red];
     case "warning":

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event } from "../../src/events.ts";
 import { eventFields, isEvent } from "../helpers/event-schema.ts";
+import { ask, listening, raw } from "../helpers/http.ts";
 import { connectPeer, startServer } from "../helpers/sockets.ts";
 import { temporaryFolder, Tool } from "../helpers/tool.ts";
 
@@ -18,6 +19,10 @@ test("an event with a field too many, too few or of a wrong type is none", () =>
   expect(isEvent({ event: "listening", transport: "tcp", path: "/x" })).toBe(false);
   expect(isEvent({ event: "error", message: "", code: null, exitCode: 1 })).toBe(false);
   expect(isEvent({ event: "resolved", name: "x", addresses: ["::1", 5] })).toBe(false);
+  const request = { event: "request", id: 1, peer: "", method: "GET", target: "/", version: "1.1" };
+  expect(isEvent({ ...request, headers: [["Host", "x"]] })).toBe(true);
+  expect(isEvent({ ...request, headers: [["Host"]] })).toBe(false);
+  expect(isEvent({ ...request, headers: [["Host", 1]] })).toBe(false);
 });
 
 type Emitted = Event & { time: string };
@@ -84,6 +89,18 @@ async function serveTrouble(): Promise<Tool[]> {
   return [tool];
 }
 
+/** A request that is answered, and one that is none. */
+async function serveHttp(): Promise<Tool[]> {
+  const { tool, port } = await listening("-k");
+  await ask(port);
+  const client = await raw(port, "garbage\r\n\r\n");
+  await client.ended;
+  await tool.event("error");
+  tool.child.kill("SIGTERM");
+  await tool.ended;
+  return [tool];
+}
+
 async function misuse(): Promise<Tool[]> {
   const tool = new Tool(["tcp", "connect", "127.0.0.1", "99999"]);
   onTestFinished(() => void tool.child.kill());
@@ -92,7 +109,15 @@ async function misuse(): Promise<Tool[]> {
 }
 
 test("what real runs emit is what the schema says, and every kind of event is among it", async () => {
-  const runs = [talkOverTcp, talkOverUnix, talkOverUdp, failToConnect, serveTrouble, misuse];
+  const runs = [
+    talkOverTcp,
+    talkOverUnix,
+    talkOverUdp,
+    failToConnect,
+    serveTrouble,
+    serveHttp,
+    misuse,
+  ];
   const tools = (await Promise.all(runs.map((run) => run()))).flat();
   const emitted = tools.flatMap((tool) => tool.events() as Emitted[]);
   const wrong = emitted.filter(({ time, ...event }) => {

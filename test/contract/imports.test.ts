@@ -120,6 +120,8 @@ test("packages are used only where they belong", () => {
     ["chalk", "src/cli/reporter.ts"],
     ["@peculiar/x509", "src/endpoints/temporary-certificate.ts"],
     ["reflect-metadata", "src/endpoints/temporary-certificate.ts"],
+    ["mime-types", "src/endpoints/http-answers.ts"],
+    ["send", "src/endpoints/http-folder.ts"],
     ["socks", "src/endpoints/socks-proxy.ts"],
   ]);
   const allowed = (from: string, to: string) =>

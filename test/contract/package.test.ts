@@ -39,7 +39,9 @@ test("the manifest says what the program is, needs and allows", () => {
   // The bundle holds what every run needs.
   expect(Object.keys(manifest["dependencies"] as object)).toEqual([
     "@peculiar/x509",
+    "mime-types",
     "reflect-metadata",
+    "send",
     "socks",
   ]);
   expect(manifest["type"]).not.toBe("module");

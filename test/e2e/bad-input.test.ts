@@ -46,7 +46,7 @@ test.each([
 type Misuse = [line: string, ...says: RegExp[]];
 
 describe("a port that is none is a usage error, exit code 2, and nothing is opened", () => {
-  const commands = ["tcp listen", "tcp connect", "udp bind", "udp send", "address"];
+  const commands = ["tcp listen", "tcp connect", "udp bind", "udp send", "http listen", "address"];
   const ports = ["-1", "65536", "99999", "80x", ""];
   test.each(commands.flatMap((command) => ports.map((port) => ({ command, port }))))(
     "$command 127.0.0.1 '$port'",
@@ -156,6 +156,20 @@ describe("a value that is none is a usage error, exit code 2, and nothing is ope
     ["udp send 127.0.0.1 9 x --replies none", count],
     ["udp send 127.0.0.1 9 --message-hex 123", /pairs of hex digits/],
     ["udp send 127.0.0.1 9 --message-hex xy", /pairs of hex digits/],
+    ["http listen 0 --status 600", /expected a whole number from 200 to 599/],
+    ["http listen 0 --status 100", /from 200 to 599: one of 1xx comes before an answer/],
+    ["http listen 0 --status ok", /expected a whole number from 200 to 599/],
+    ["http listen 0 --header Name", /expected a header such as 'Name: value'/],
+    ["http listen 0 --header na(me:x", /expected a header such as 'Name: value'/],
+    ["http listen 0 --header Content-Length:5", /Content-Length follows from the body/],
+    ["http listen 0 --body @-", /stdin is not read/],
+    ["http listen 0 --body @", /expected the path of a file/],
+    ["http listen 0 --body @nothing", /--body nothing: no such file/],
+    ["http listen 0 --body @/", /--body \/: expected a file, but it is a folder/],
+    ["http listen 0 --serve nothing", /--serve nothing: no such file/],
+    ["http listen 0 --serve ready", /--serve ready: expected a folder/],
+    ["http listen 0 --delay 5x", time],
+    ["http listen 0 -i 0", positive],
     ["address --hold 1q", time],
     ["address --count 0", count],
   ])("%s", (line, ...says) => isMisuse(words(line), ...says));
@@ -230,6 +244,17 @@ describe("an impossible combination is a usage error, exit code 2, and nothing i
     ["udp send 127.0.0.1 9 --source ::1", /--source ::1 is IPv6/],
     ["unix listen socket --fd 3", /--fd cannot be used with a path/],
     ["unix listen @name --mode 600", /--mode cannot be used with a name in the abstract/],
+    ["http listen 0 --once -k", both],
+    ["http listen 0 -m 2", /--max-connections needs --keep-open/],
+    ["http listen 0 --echo --body x", both],
+    ["http listen 0 --echo --serve .", both],
+    ["http listen 0 --body x --serve .", both],
+    ["http listen 0 --status 201 --serve .", both],
+    ["http listen 0 --status 204 --body x", /--status 204 has no body: --body/],
+    ["http listen 0 --status 304 --echo", /--status 304 has no body: --echo/],
+    ["http listen 0 --fd 3", /--fd cannot be used with a host or a port/],
+    ["http listen 0 --cert x.pem", /--cert needs --tls/],
+    ["http listen 0 --tls --alpn h2", /--alpn h2: http\/1.1 has to be among them/],
     ["udp send 127.0.0.1 9 --lines --chunk 5", both],
     ["udp send 127.0.0.1 9 hello --lines", /a message is one datagram/],
     ["udp send 127.0.0.1 9 hello --message-hex 00", /cannot be used with --message-hex/],

@@ -14,6 +14,7 @@ describe("help", () => {
     ["tcp help listen", "tcp listen --help", /--keep-open/],
     ["help udp send", "udp send --help", /--lines/],
     ["unix help connect", "unix connect --help", /--bytes/],
+    ["http help listen", "http listen --help", /--serve/],
     ["help address", "address --help", /--udp/],
     ["help tcp", "tcp --help", /listen .*\n.*connect/],
     ["tcp help", "tcp --help", /listen .*\n.*connect/],

@@ -59,6 +59,14 @@ function fits(value: unknown, type: ts.Type): boolean {
   if (type.flags & ts.TypeFlags.String) return typeof value === "string";
   if (type.flags & ts.TypeFlags.Number) return typeof value === "number";
   if (typeof value !== "object" || value === null) return false;
+  if (checker.isTupleType(type)) {
+    const elements = checker.getTypeArguments(type as ts.TypeReference);
+    return (
+      Array.isArray(value) &&
+      value.length === elements.length &&
+      elements.every((element, i) => fits(value[i], element))
+    );
+  }
   if (checker.isArrayType(type)) {
     const [element] = checker.getTypeArguments(type as ts.TypeReference);
     return Array.isArray(value) && value.every((each) => element && fits(each, element));

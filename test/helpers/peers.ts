@@ -18,6 +18,7 @@ const packages = {
   tinyproxy: "tinyproxy",
   squid: "squid",
   "systemd-socket-activate": "systemd",
+  nginx: "nginx-light",
 };
 
 export type Program = keyof typeof packages;
@@ -40,18 +41,17 @@ function openbsdNetcat(): string | undefined {
 }
 
 function onThePath(name: string): string | undefined {
-  // Where daemons are, which is not on everybody's path.
+  // Where Debian has servers, which is not on the path of every user.
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
-  return folders
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+  const candidates = folders.map((each) => join(each, name));
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /**

@@ -16,7 +16,10 @@ for (const line of text.split("\n")) {
 
 /** The text of the code spans in a piece of Markdown. */
 export function spansOf(markdown: string): string[] {
-  return Array.from(markdown.matchAll(/`([^`]+)`/g), ([, span = ""]) => span);
+  // In a table a bar is written with a backslash.
+  return Array.from(markdown.matchAll(/`([^`]+)`/g), ([, span = ""]) =>
+    span.replaceAll("\\|", "|"),
+  );
 }
 
 /** The body rows of the table whose header begins with this cell, as cells. */

@@ -73,7 +73,7 @@ function dumpsOf(id: number, { emit, mayEmit }: Context) {
 
 /** Waits for a TLS handshake. @throws PortcatError when it fails, or the run is ended; then it is closed */
 export async function handshake(
-  connection: Connection,
+  connection: Pick<Connection, "secured" | "close">,
   { signal }: Context,
 ): Promise<TlsSession | undefined> {
   try {

@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
 import type { TlsClientFlags, TlsFlags, TlsListenerFlags } from "../../cli/tls-options.ts";
 import type { Secure, SecureAccepted } from "../../endpoints/connection.ts";
-import { secureClient, secureServer } from "../../endpoints/tls.ts";
+import { acceptTls, secureClient, secureServer } from "../../endpoints/tls.ts";
 import {
   pinOf,
   readCertificate,
@@ -10,6 +11,7 @@ import {
   type TlsIdentity,
   trustedAuthorities,
 } from "../../endpoints/tls-context.ts";
+import type { Ends } from "../../events.ts";
 import type { Context } from "../context.ts";
 
 const handshakeMs = 10_000;
@@ -34,6 +36,13 @@ export function clientTls(
   return (link, host, signal) => secureClient(link, host, client, signal, emit);
 }
 
+export interface ListenerTls {
+  readonly secure: SecureAccepted;
+  /** The same for what reads and writes a socket of Node's. */
+  readonly accept: (socket: Socket, ends: Ends) => ReturnType<typeof acceptTls>;
+  readonly pin: string;
+}
+
 /**
  * How a listener speaks TLS, and the pin of its certificate; one is made where none was given.
  *
@@ -42,7 +51,7 @@ export function clientTls(
 export async function listenerTls(
   flags: TlsListenerFlags,
   { emit }: Context,
-): Promise<{ secure: SecureAccepted; pin: string }> {
+): Promise<ListenerTls> {
   const { clientCa, alpn, connectTimeout: timeoutMs = handshakeMs } = flags;
   const identity = identityOf(flags);
   const ca = clientCa === undefined ? undefined : readAuthorities("--client-ca", clientCa);
@@ -52,6 +61,7 @@ export async function listenerTls(
   const { fingerprint256 } = new X509Certificate(certificate.cert);
   return {
     secure: (socket, ends) => secureServer(socket, ends, server),
+    accept: (socket, ends) => acceptTls(socket, ends, server),
     pin: pinOf(fingerprint256),
   };
 }

@@ -1,0 +1,77 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parsePath, parsePositiveTime, wholeNumber } from "./values.ts";
+
+/** How requests are answered. Times are milliseconds. */
+export interface AnswerOptions {
+  status?: number;
+  header?: Header[];
+  body?: BodyOption;
+  echo?: boolean;
+  serve?: string;
+  delay?: number;
+}
+
+type Header = [name: string, value: string];
+
+/** A body as typed: a text, or @ and the path of a file. */
+export type BodyOption = { readonly text: string } | { readonly path: string };
+
+export function answerOptions(command: Command): void {
+  command
+    .addOption(
+      new Option("--status <n>", "the status of every answer (200)")
+        .argParser(parseStatus)
+        .conflicts("serve"),
+    )
+    .addOption(headerOption("a header of every answer (repeatable)"))
+    .addOption(
+      new Option("--body <text|@file>", "the body of every answer")
+        .argParser(parseBody)
+        .conflicts(["echo", "serve"]),
+    )
+    .addOption(new Option("--echo", "answer with the request itself, as JSON").conflicts("serve"))
+    .option("--serve <dir>", "answer with the files in this folder", parsePath)
+    .option("--delay <time>", "wait before every answer", parsePositiveTime);
+}
+
+export const headerOption = (what: string): Option =>
+  new Option("--header <name:value>", what).argParser((text, before: Header[] | undefined) => [
+    ...(before ?? []),
+    parseHeader(text),
+  ]);
+
+/** Reads the status of an answer, 200 to 599. */
+export function parseStatus(text: string): number {
+  if (/^1\d\d$/.test(text))
+    throw new InvalidArgumentError(
+      "expected a status from 200 to 599: one of 1xx comes before an answer, and is none",
+    );
+  return wholeNumber(200, 599)(text);
+}
+
+/** What says where a body ends, which is not for users to say. */
+const framing = ["content-length", "transfer-encoding", "trailer"];
+
+/** Reads "Name: value", as it may stand in a message (RFC 9110, section 5). */
+export function parseHeader(text: string): Header {
+  const [, name = "", value = ""] = /^([^:]*):[ \t]*(.*?)[ \t]*$/s.exec(text) ?? [];
+  const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule("node:http");
+  try {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  } catch {
+    throw new InvalidArgumentError("expected a header such as 'Name: value'");
+  }
+  if (framing.includes(name.toLowerCase()))
+    throw new InvalidArgumentError(`${name} follows from the body, and cannot be given`);
+  return [name, value];
+}
+
+/** Reads a text, or the path of a file after @. */
+export function parseBody(text: string): BodyOption {
+  if (!text.startsWith("@")) return { text };
+  if (text === "@") throw new InvalidArgumentError("expected the path of a file after @");
+  if (text === "@-")
+    throw new InvalidArgumentError("stdin is not read: every answer has the same body");
+  return { path: text.slice(1) };
+}

@@ -1,0 +1,390 @@
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PortcatError, systemError } from "../errors.ts";
+import type { Emit, Ends } from "../events.ts";
+import type { BodyWriter } from "../flow/body-writer.ts";
+import { IdleWatch } from "../flow/idle-watch.ts";
+import { placeOf } from "./connection.ts";
+import { type BodyProgress, receiveBody } from "./http-body.ts";
+import { clientFailure, idleClient, undelivered } from "./http-failure.ts";
+import { refuse } from "./http-refusal.ts";
+import { answerShortly, type CountedResponse } from "./http-response.ts";
+import { asText, headerPairs } from "./http-text.ts";
+import { bytesTaken, descriptorOf } from "./socket-handle.ts";
+import { unacknowledged } from "./socket-tables.ts";
+
+/** How requests are answered. */
+export interface Answer {
+  /** Of a request's body, how many bytes the answer is made of. */
+  readonly bodyBytes: number;
+  /**
+   * Answers. May return before all has been sent, and throw what went wrong on our side.
+   *
+   * @param body - all of it; undefined where it is larger than `bodyBytes`
+   */
+  send(
+    request: IncomingMessage,
+    response: CountedResponse,
+    body: Buffer | undefined,
+  ): void | Promise<void>;
+}
+
+export interface HttpRules {
+  readonly answer: Answer;
+  /** Between a request and its answer. */
+  readonly delayMs: number;
+  /** Silence that is a failure; 0 for none. */
+  readonly idleTimeoutMs: number;
+  /** A connection is closed with the answer to its first request. */
+  readonly once: boolean;
+  readonly bodies: BodyWriter;
+  readonly emit: Emit;
+}
+
+/** What becomes of one connection. */
+export interface HttpClient {
+  readonly id: number;
+  readonly ends: Ends;
+  /** The socket of the system, where there is TLS above it. */
+  readonly lower: Socket;
+  /** A request is there, or what should have been one. */
+  readonly asked: () => void;
+  /** Something went wrong; the connection may live on. */
+  readonly failed: (failure: PortcatError) => void;
+}
+
+/** A request, from its headers to the end of its answer. */
+interface Exchange extends BodyProgress {
+  readonly name: string;
+  readonly begun: number;
+  readonly gone: AbortController;
+  answering: boolean;
+  /** Its failure has been told. */
+  told: boolean;
+  /** What ended its body too early. */
+  broke?: unknown;
+  done: Promise<void>;
+}
+
+/** Of requests that a client sends without waiting for answers, how many are looked at together. */
+const mostActive = 100;
+
+/** One client's connection, as Node's parser and server see it. */
+export class HttpConnection {
+  /** Bytes of the bodies of all requests, and of all answers. */
+  received = 0;
+  sent = 0;
+  /** Resolves once the socket is closed and what came through it is written, with why: "end", or a code. */
+  readonly over: Promise<string>;
+  readonly #socket: Socket;
+  readonly #client: HttpClient;
+  readonly #rules: HttpRules;
+  readonly #place: ReturnType<typeof placeOf>;
+  readonly #open = new Set<Exchange>();
+  readonly #idle: IdleWatch | undefined;
+  /** Requests that wait for earlier ones, whose client is not read meanwhile. */
+  readonly #queue: (() => void)[] = [];
+  #active = 0;
+  #requests = 0;
+  #readBefore = 0;
+  /** No further request is taken. */
+  #last = false;
+  #refused = false;
+  #reason = "end";
+  /** We closed it, for a reason that is told elsewhere. */
+  #closed = false;
+
+  constructor(socket: Socket, client: HttpClient, rules: HttpRules) {
+    this.#socket = socket;
+    this.#client = client;
+    this.#rules = rules;
+    this.#place = placeOf(client.ends);
+    this.#idle = rules.idleTimeoutMs > 0 ? this.#watch(rules.idleTimeoutMs) : undefined;
+    // Node's server tells of errors as long as it serves the socket, and does not after CONNECT.
+    socket.on("error", () => undefined);
+    this.over = new Promise((resolve, reject) => {
+      socket.once("close", () => {
+        this.#idle?.stop();
+        const open = [...this.#open];
+        for (const { gone } of open) gone.abort();
+        for (const begin of this.#queue.splice(0)) begin();
+        Promise.all(open.map(({ done }) => done)).then(() => resolve(this.#reason), reject);
+      });
+    });
+  }
+
+  /** Takes a request. @param refusal - the status to answer at once, before any body */
+  take(request: IncomingMessage, response: CountedResponse, refusal?: number): void {
+    if (this.#last) return;
+    const exchange = this.#begin(request);
+    exchange.done = this.#exchange(exchange, response, refusal).finally(() => {
+      this.#open.delete(exchange);
+      this.#readBefore = this.#client.lower.bytesRead;
+      this.#next();
+    });
+  }
+
+  /** Resolves when it is a request's turn. */
+  #turn(): Promise<void> {
+    if (this.#active < mostActive) {
+      this.#active++;
+      return Promise.resolve();
+    }
+    // Later, for Node resumes it at the end of every request.
+    setImmediate(() => {
+      if (this.#queue.length > 0) this.#socket.pause();
+    });
+    return new Promise((resolve) => this.#queue.push(resolve));
+  }
+
+  #next(): void {
+    const begin = this.#queue.shift();
+    if (begin !== undefined) return begin();
+    this.#active--;
+    if (this.#active === mostActive - 1 && !this.#socket.destroyed) this.#socket.resume();
+  }
+
+  /** Takes a request for a tunnel, which Node leaves to us: there is none. */
+  refuseTunnel(request: IncomingMessage): void {
+    if (this.#last) return this.close("end");
+    const exchange = this.#begin(request);
+    exchange.done = this.#refuse(405, ["Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"])
+      .then(() => this.#tellRefusal(exchange, 405))
+      .finally(() => this.#open.delete(exchange));
+  }
+
+  /** Takes what Node's server calls a client error: bytes that are no HTTP, or a connection that broke. */
+  broken(error: unknown): void {
+    if (this.#refused || this.#closed) return;
+    if (error instanceof PortcatError) return this.#answerBroke(error);
+    const incomplete = this.#incomplete();
+    const failure = this.#failureOf(error, incomplete);
+    if (failure.status === undefined) this.#lost(error, failure, incomplete);
+    else this.#refuseAll(failure, incomplete);
+  }
+
+  /** Closes it at once, for a reason of ours. */
+  close(reason: string): void {
+    this.#closed = true;
+    this.#reason = reason;
+    this.#socket.destroy();
+  }
+
+  #begin(request: IncomingMessage): Exchange {
+    const { method = "", url = "", httpVersion, rawHeaders } = request;
+    const { emit, once } = this.#rules;
+    const exchange: Exchange = {
+      name: `${method} ${asText(url)}`,
+      request,
+      begun: performance.now(),
+      gone: new AbortController(),
+      received: 0,
+      waits: false,
+      answering: false,
+      told: false,
+      done: Promise.resolve(),
+    };
+    this.#requests++;
+    this.#last = once;
+    this.#open.add(exchange);
+    this.#client.asked();
+    emit({
+      event: "request",
+      id: this.#client.id,
+      peer: this.#place.name,
+      method,
+      target: asText(url),
+      version: httpVersion,
+      headers: headerPairs(rawHeaders),
+    });
+    return exchange;
+  }
+
+  async #exchange(
+    exchange: Exchange,
+    response: CountedResponse,
+    refusal: number | undefined,
+  ): Promise<void> {
+    const { request, gone } = exchange;
+    const { answer, bodies, delayMs, once } = this.#rules;
+    let finished = false;
+    // Before Node's own, which may close the socket.
+    response.prependListener("finish", () => (finished = !this.#socket.destroyed));
+    const closed = new Promise<void>((resolve) => {
+      response.once("close", resolve);
+      gone.signal.addEventListener("abort", () => resolve());
+    });
+    await this.#turn();
+    let body: Buffer | undefined;
+    if (refusal === undefined) {
+      const received = await receiveBody(exchange, bodies, answer.bodyBytes);
+      this.received += exchange.received;
+      if (!request.complete) return this.#bodyBroke(exchange);
+      // stdout has failed, which ends the run: what is not kept is not answered.
+      if (!received.written) return;
+      body = received.bytes;
+    }
+    if (delayMs > 0) {
+      exchange.waits = true;
+      await sleep(delayMs, undefined, { signal: gone.signal }).catch(() => undefined);
+      exchange.waits = false;
+    }
+    if (this.#socket.destroyed) return this.#leftEarly(exchange);
+    exchange.answering = true;
+    const noHost = request.httpVersion === "1.1" && request.headers.host === undefined;
+    const status = refusal ?? (noHost ? 400 : undefined);
+    try {
+      if (once || status !== undefined) response.setHeader("Connection", "close");
+      if (status === undefined) await answer.send(request, response, body);
+      else
+        answerShortly(response, status, noHost ? "no Host header" : (STATUS_CODES[status] ?? ""));
+    } catch (error) {
+      this.#cannotAnswer(exchange, response, error);
+    }
+    await closed;
+    const waiting = finished ? 0 : response.writableLength + this.#socket.writableLength;
+    const sent = Math.max(0, response.bodyBytes - waiting);
+    this.sent += sent;
+    if (finished) this.#tellResponse(exchange, response, sent);
+    else if (!exchange.told && !this.#closed)
+      this.#fail(undelivered(this.#place, exchange.name, sent));
+  }
+
+  #bodyBroke(exchange: Exchange): void {
+    if (exchange.told || this.#closed) return;
+    this.#fail(this.#failureOf(exchange.broke ?? new Error("it was closed"), exchange));
+  }
+
+  /** It is the client's own business not to wait, but it is told. */
+  #leftEarly(exchange: Exchange): void {
+    if (exchange.told || this.#closed) return;
+    const message = `${this.#place.name}: ${exchange.name}: the client left before the answer`;
+    this.#rules.emit({ event: "warning", message });
+  }
+
+  #cannotAnswer(exchange: Exchange, response: CountedResponse, error: unknown): void {
+    // The client left: that is told once the socket is closed.
+    if (this.#socket.destroyed && !(error instanceof PortcatError)) return;
+    const status = response.headersSent ? undefined : 500;
+    const failure = systemError(`cannot answer ${exchange.name}`, error);
+    this.#fail(new PortcatError(failure.message, { ...failure, status, cause: error }));
+    if (status !== undefined) return answerShortly(response, status, "Internal Server Error");
+    exchange.told = true;
+    this.#socket.destroy();
+  }
+
+  #tellResponse(exchange: Exchange, response: CountedResponse, sent: number): void {
+    this.#rules.emit({
+      event: "response",
+      id: this.#client.id,
+      peer: this.#place.name,
+      status: response.statusCode,
+      reason: response.statusMessage,
+      headers: Object.entries(response.getHeaders()).flatMap(([name, values]) =>
+        [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
+      ),
+      received: exchange.received,
+      sent,
+      duration: Math.round(performance.now() - exchange.begun),
+    });
+  }
+
+  #tellRefusal(exchange: Exchange, status: number): void {
+    this.#rules.emit({
+      event: "response",
+      id: this.#client.id,
+      peer: this.#place.name,
+      status,
+      reason: STATUS_CODES[status] ?? "",
+      headers: [],
+      received: exchange.received,
+      sent: 0,
+      duration: Math.round(performance.now() - exchange.begun),
+    });
+  }
+
+  #fail(failure: PortcatError): void {
+    if (this.#reason === "end") this.#reason = failure.code ?? "end";
+    this.#client.failed(failure);
+  }
+
+  #failureOf(error: unknown, exchange: Exchange | undefined): PortcatError {
+    return clientFailure(this.#place, error, exchange?.name, exchange?.received ?? 0);
+  }
+
+  /** The request whose body is still coming. */
+  #incomplete(): Exchange | undefined {
+    return [...this.#open].find(({ request }) => !request.complete);
+  }
+
+  /** An answer of ours broke off. */
+  #answerBroke(failure: PortcatError): void {
+    const exchange = [...this.#open].find(({ answering }) => answering);
+    if (exchange !== undefined) exchange.told = true;
+    this.#fail(failure);
+  }
+
+  /** There is nobody to be told anything any more. */
+  #lost(error: unknown, failure: PortcatError, incomplete: Exchange | undefined): void {
+    // Told there, with what has come and gone by then.
+    if (incomplete !== undefined) incomplete.broke = error;
+    else if (this.#open.size === 0) this.#fail(failure);
+    this.#socket.destroy();
+  }
+
+  #refuseAll(failure: PortcatError, incomplete: Exchange | undefined): void {
+    const { status = 400 } = failure;
+    if (incomplete !== undefined) incomplete.told = true;
+    else this.#client.asked();
+    void this.#refuse(status).then(() => {
+      this.#fail(failure);
+      if (incomplete !== undefined) this.#tellRefusal(incomplete, status);
+    });
+  }
+
+  /** Answers past Node, which has given up on this client, once all earlier answers are sent. */
+  async #refuse(status: number, headers: readonly string[] = []): Promise<void> {
+    this.#refused = true;
+    this.#last = true;
+    const earlier = [...this.#open].filter(({ told, request }) => request.complete && !told);
+    await Promise.all(earlier.map(({ done }) => done));
+    refuse(this.#socket, status, headers);
+  }
+
+  #watch(timeoutMs: number): IdleWatch {
+    const { lower, ends } = this.#client;
+    const fd = () => (ends.transport === "tcp" ? descriptorOf(lower) : undefined);
+    let waited = 0;
+    const moved = () => {
+      const open = [...this.#open];
+      // Headers have to be whole in that time, however many bytes come.
+      if (open.length === 0) return this.#requests + 0.5;
+      if (open.some(({ waits }) => waits)) return --waited;
+      return lower.bytesRead + bytesTaken(lower);
+    };
+    const held = () => {
+      const descriptor = fd();
+      return descriptor === undefined || this.#open.size === 0 ? 0 : unacknowledged(descriptor);
+    };
+    return new IdleWatch(timeoutMs, moved, held, () => this.#expired(timeoutMs));
+  }
+
+  #expired(timeoutMs: number): void {
+    if (this.#refused) return;
+    const incomplete = this.#incomplete();
+    const late = (what: string, status?: number) =>
+      idleClient(this.#place, what, timeoutMs, status);
+    if (incomplete !== undefined)
+      return this.#refuseAll(late(`${incomplete.name}: nothing more of the body`, 408), incomplete);
+    if (this.#open.size === 0) {
+      const asked = this.#client.lower.bytesRead > this.#readBefore || this.#requests === 0;
+      // Between two requests a client may rest, and we may leave.
+      if (!asked) return void this.#socket.destroy();
+      return this.#refuseAll(late("no whole request", 408), undefined);
+    }
+    for (const exchange of this.#open) exchange.told = true;
+    this.#fail(late("nothing of the answer was taken"));
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,24 @@
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+
+/** How long a client that was refused may go on talking: closed at once, it might never read why. */
+const lingerMs = 1000;
+
+/** Answers past Node's server, which has given up on this client, and closes. */
+export function refuse(socket: Socket, status: number, headers: readonly string[] = []): void {
+  const lines = [
+    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`,
+    "Connection: close",
+    "Content-Length: 0",
+    ...headers,
+  ];
+  if (socket.writable) socket.end(`${lines.join("\r\n")}\r\n\r\n`);
+  if (socket.readableEnded) return socket.destroySoon();
+  // Node's parser would go on reading.
+  socket.removeAllListeners("data");
+  socket.on("data", () => undefined);
+  socket.once("end", () => socket.destroySoon());
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
+  socket.resume();
+}
