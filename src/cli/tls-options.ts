@@ -27,10 +27,16 @@ export interface TlsListenerFlags extends TlsFlags {
 export type TlsVersion = "TLSv1.2" | "TLSv1.3";
 
 const shared = ["--cert", "--key", "--alpn", "--tls-min", "--ciphers"];
+const ofClients = ["--ca", "--servername", "--pin", "--insecure"];
 
 export function tlsClientOptions(command: Command): void {
+  command.option("--tls", "speak TLS, and verify the server's certificate and name");
+  tlsVerifyOptions(command);
+}
+
+/** What a client of TLS may be told, where it is not --tls that says whether TLS is spoken. */
+export function tlsVerifyOptions(command: Command): void {
   command
-    .option("--tls", "speak TLS, and verify the server's certificate and name")
     .option("--ca <file>", "trust these certificate authorities, and no others", parsePath)
     .option("--servername <name>", "the server's name, to ask for and to verify", parseName)
     .addOption(
@@ -67,10 +73,7 @@ function sharedOptions(command: Command, what: string): void {
 
 /** @throws PortcatError (exit code 2) when an option of TLS was typed without --tls, or a key without its certificate */
 export function checkTlsOptions(command: Command, role: "client" | "listener"): void {
-  const own =
-    role === "client"
-      ? ["--ca", "--servername", "--pin", "--insecure"]
-      : ["--client-ca", "--connect-timeout"];
+  const own = role === "client" ? ofClients : ["--client-ca", "--connect-timeout"];
   needs(command, [...shared, ...own], "--tls");
   needs(command, ["--key"], "--cert");
 }

@@ -66,6 +66,12 @@ export function placeOf(ends: Ends) {
   return { name: peerOf(ends), at };
 }
 
+/** Bytes that the system holds for the peer of a socket, where that can be known. */
+export function heldForPeer(socket: Socket, ends: Ends): number {
+  const descriptor = ends.transport === "tcp" ? descriptorOf(socket) : undefined;
+  return descriptor === undefined ? 0 : unacknowledged(descriptor);
+}
+
 /**
  * An endpoint of a connected socket, and of what reads and writes it.
  *
@@ -86,10 +92,7 @@ export function connectionOf(
     ends,
     source: reads,
     sink: sink ?? new SocketSink(socket, ends, () => reads.ended),
-    unacknowledged: () => {
-      const descriptor = ends.transport === "tcp" ? descriptorOf(lower ?? socket) : undefined;
-      return descriptor === undefined ? 0 : unacknowledged(descriptor);
-    },
+    unacknowledged: () => heldForPeer(lower ?? socket, ends),
     hasWaiting: () => socket.writableLength > 0,
     close: () => {
       reads.stop();

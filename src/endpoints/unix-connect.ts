@@ -1,15 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, systemError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { secureConnection, secureLink } from "./behind-handshake.ts";
-import { type Connection, connectionOf, type Secure } from "./connection.ts";
+import { connectionBehind, secureConnection, secureLink } from "./behind-handshake.ts";
+import {
+  type Connection,
+  connectionOf,
+  type Link,
+  type Secure,
+  type SecureLink,
+} from "./connection.ts";
 import { type Deadline, timedOut, withDeadline } from "./deadline.ts";
-import { abortable } from "./resolve.ts";
 import { type Dialed, type Reader, socketFor } from "./dialed.ts";
+import { abortable } from "./resolve.ts";
 import { socketName, warnOfPadding } from "./unix.ts";
 
 /** A listener whose backlog is full refuses at once (connect(2), EAGAIN) where TCP would wait. */
 const fullBacklogMs = 20;
+
+export interface UnixTarget {
+  readonly path: string;
+  /** Over waiting for a full listener and a TLS handshake; 0 for no limit. */
+  readonly timeoutMs: number;
+  readonly secure?: Secure;
+}
 
 /**
  * Connects to a UNIX socket.
@@ -17,18 +30,32 @@ const fullBacklogMs = 20;
  * @throws PortcatError: nobody listens there or nothing is there (exit code 4), no answer (5), no
  *   permission (1)
  */
-export function connectUnix(
-  { path, timeoutMs, secure }: { path: string; timeoutMs: number; secure?: Secure },
+export async function connectUnix(
+  target: UnixTarget,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Connection> {
+  const { path, timeoutMs, secure } = target;
+  if (secure !== undefined) {
+    const link = await linkUnix(target, signal, emit);
+    return "session" in link ? secureConnection(link) : connectionBehind(link);
+  }
   return withDeadline(timeoutMs, signal, async (signal, deadline) => {
-    const reader = secure === undefined ? "ours" : "another";
-    const { socket, reads } = await dialUnix(path, reader, deadline, signal, emit);
-    const ends = { transport: "unix", path } as const;
-    if (secure === undefined) return connectionOf(socket, ends, reads);
-    const link = { socket, lower: socket, ends };
-    return secureConnection(await secureLink(secure, link, undefined, deadline, signal));
+    const { socket, reads } = await dialUnix(path, "ours", deadline, signal, emit);
+    return connectionOf(socket, { transport: "unix", path }, reads);
+  });
+}
+
+/** Connects to a UNIX socket, for somebody else to read. @throws PortcatError as `connectUnix` does */
+export function linkUnix(
+  { path, timeoutMs, secure }: UnixTarget,
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<Link | SecureLink> {
+  return withDeadline(timeoutMs, signal, async (signal, deadline) => {
+    const { socket } = await dialUnix(path, "another", deadline, signal, emit);
+    const link = { socket, lower: socket, ends: { transport: "unix", path } as const };
+    return secure === undefined ? link : secureLink(secure, link, undefined, deadline, signal);
   });
 }
 
