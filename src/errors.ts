@@ -11,6 +11,7 @@ export const ExitCode = {
   broken: 8,
   tls: 9,
   proxy: 10,
+  denied: 11,
 } as const;
 
 /** What the message of a defect of ours begins with; its stack follows. */

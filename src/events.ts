@@ -92,11 +92,25 @@ export type Event =
       status: number;
       reason: string;
       headers: [name: string, value: string][];
-      /** Bytes of the body that we received, and of the one that we sent. */
-      received: number;
-      sent: number;
+      /** "1.1"; of an answer that came. */
+      version?: string;
+      /** Of an answer that we gave: bytes of the body that we received, and of the one that we sent. */
+      received?: number;
+      sent?: number;
       /** Milliseconds since the request. */
-      duration: number;
+      duration?: number;
+    }
+  | { event: "redirect"; id: number; status: number; method: string; url: string }
+  | {
+      event: "timing";
+      id: number;
+      /** Milliseconds that each part took; null for one that there was not. */
+      resolve: number | null;
+      connect: number | null;
+      tls: number | null;
+      /** From the request to the head of its answer. */
+      firstByte: number | null;
+      total: number;
     }
   | { event: "warning"; message: string }
   | { event: "retry"; attempt: number; delay: number; message: string }

@@ -130,11 +130,15 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
 /** A usage error of the parser as ours. Help that was not asked for has been printed already. */
 function misuse(error: CommanderError, program: Command, argv: readonly string[]): PortcatError {
   if (error.code === "commander.help") return usageError("");
-  const text = error.message
+  const told = error.message
     .replace(/^error: /, "")
     .replaceAll("\n", " ")
     // What was typed behind it may be a password.
     .replace(/^(unknown option '[^'=]*)=.*'/, "$1'");
+  // A word out of place may be a URL with credentials.
+  const text = argv.includes("http")
+    ? told.replace(/((?:argument|value|option|command) ')(?!-[^@]*').*@/, "$1…@")
+    : told;
   const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
   if (negative !== undefined)
     return usageError(`'${negative}' is not valid: expected a port, a number from 0 to 65535`);

@@ -10,7 +10,7 @@ const groups: Record<string, string> = {
   tcp: "TCP: listen, connect",
   udp: "UDP: bind, send",
   unix: "UNIX sockets: listen, connect",
-  http: "HTTP: listen",
+  http: "HTTP: listen, request",
 };
 
 /** One entry per command: what is typed, what help says of it, and what declares the rest once it is typed. */
@@ -49,6 +49,11 @@ const commands: readonly (readonly [typed: string, summary: string, load: Load])
     "http listen",
     "show what HTTP clients send, and answer them",
     async () => (await import("./commands/http-listen.ts")).declareHttpListen,
+  ],
+  [
+    "http request",
+    "send an HTTP request",
+    async () => (await import("./commands/http-request.ts")).declareHttpRequest,
   ],
   [
     "address",

@@ -25,6 +25,8 @@ const lowestLevel: Record<EventName, Level> = {
   refused: "normal",
   retry: "normal",
   datagram: "normal",
+  timing: "normal",
+  redirect: "verbose",
   resolved: "verbose",
   trying: "verbose",
   option: "verbose",
@@ -46,9 +48,11 @@ export async function createReporter(
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
     const essential = event.event !== "data";
     if (options.json) return write(`${inJson(event)}\n`, essential);
-    if (event.event === "datagram" && !options.showDatagrams() && options.level !== "verbose")
-      return;
-    write(inWords(event, colors, options.level === "verbose"), essential);
+    const verbose = options.level === "verbose";
+    if (event.event === "datagram" && !options.showDatagrams() && !verbose) return;
+    if (event.event === "timing" && !verbose) return;
+    if (event.event === "response" && event.status < 200 && !verbose) return;
+    write(inWords(event, colors, verbose), essential);
   };
 }
 
@@ -137,11 +141,6 @@ function lineOf(
       return [closedInWords(event), event.reason === "end" ? colors.reset : colors.yellow];
     case "request":
       return [`${event.peer}: ${event.method} ${event.target} HTTP/${event.version}`, colors.cyan];
-    case "response":
-      return [
-        `${event.peer}: ${String(event.status)} ${event.reason}, received ${bytesInWords(event.received)}, sent ${bytesInWords(event.sent)} in ${secondsInWords(event.duration)}`,
-        event.status < 400 ? colors.green : colors.yellow,
-      ];
     case "error":
       return [event.message, colors.red];
     case "warning":
@@ -153,6 +152,12 @@ function lineOf(
       ];
     case "refused":
       return [`turned ${event.remote} away: ${event.reason}`, colors.yellow];
+    case "response":
+      return [responseInWords(event, verbose), event.status < 400 ? colors.green : colors.yellow];
+    case "redirect":
+      return [`redirected (${String(event.status)}): ${event.method} ${event.url}`, colors.dim];
+    case "timing":
+      return [timingInWords(event), colors.dim];
     case "resolved":
       return [`${event.name} is ${event.addresses.join(", ")}`, colors.dim];
     case "trying":
@@ -198,6 +203,28 @@ function closedInWords(event: Extract<Event, { event: "closed" }>): string {
     : `received ${bytesInWords(received)}, sent ${bytesInWords(sent)}`;
   const why = event.reason === "end" ? "" : ` (${event.reason})`;
   return `closed: ${event.peer}: ${counts} in ${secondsInWords(event.duration)}${why}`;
+}
+
+function responseInWords(
+  event: Extract<Event, { event: "response" }>,
+  withDetails: boolean,
+): string {
+  const { peer, version, status, reason, headers } = event;
+  const said = reason === "" ? String(status) : `${String(status)} ${reason}`;
+  if (version === undefined) {
+    const { received = 0, sent = 0, duration = 0 } = event;
+    return `${peer}: ${said}, received ${bytesInWords(received)}, sent ${bytesInWords(sent)} in ${secondsInWords(duration)}`;
+  }
+  const line = `HTTP/${version} ${said}`;
+  const fields = headers.map(([name, value]) => `${name}: ${value}`);
+  return withDetails && fields.length > 0 ? `${line}; ${fields.join("; ")}` : line;
+}
+
+function timingInWords(event: Extract<Event, { event: "timing" }>): string {
+  const { resolve, connect, tls, firstByte, total } = event;
+  const parts = { resolve, connect, TLS: tls, "first byte": firstByte, total };
+  const told = Object.entries(parts).filter(([, time]) => time !== null);
+  return `timing: ${told.map(([name, time]) => `${name} ${String(time)} ms`).join(", ")}`;
 }
 
 function countInWords(count: number, noun: string): string {

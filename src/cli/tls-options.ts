@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { needs } from "./options.ts";
+import { excludes, needs } from "./options.ts";
 import { parsePath, parseTime } from "./values.ts";
 
 /** TLS as typed. `pin` is the SHA-256 of a certificate in lowercase hex digits. */
@@ -76,6 +76,11 @@ export function checkTlsOptions(command: Command, role: "client" | "listener"): 
   const own = role === "client" ? ofClients : ["--client-ca", "--connect-timeout"];
   needs(command, [...shared, ...own], "--tls");
   needs(command, ["--key"], "--cert");
+}
+
+/** @throws PortcatError (exit code 2) when an option of a client's TLS was typed together with `what` */
+export function excludesTls(command: Command, what: string): void {
+  excludes(command, [...shared, ...ofClients], what);
 }
 
 /** Reads "sha256:" and 64 hex digits, in either case, with or without colons between them. */

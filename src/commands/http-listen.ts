@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type AnswerOptions, answerOptions } from "../cli/http-options.ts";
+import { type AnswerOptions, answerOptions } from "../cli/http-listen-options.ts";
 import {
   type ClientsOptions,
   clientsOptions,

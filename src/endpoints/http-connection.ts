@@ -7,7 +7,7 @@ import type { BodyWriter } from "../flow/body-writer.ts";
 import { IdleWatch } from "../flow/idle-watch.ts";
 import { placeOf } from "./connection.ts";
 import { type BodyProgress, receiveBody } from "./http-body.ts";
-import { clientFailure, idleClient, undelivered } from "./http-failure.ts";
+import { clientFailure, idleClient, undelivered } from "./http-server-failure.ts";
 import { refuse } from "./http-refusal.ts";
 import { answerShortly, type CountedResponse } from "./http-response.ts";
 import { asText, headerPairs } from "./http-text.ts";

@@ -5,7 +5,7 @@ const defaultBytes = 4 << 20;
 const bufferCount = 2;
 
 /**
- * Reads a regular file, or a disk, from its current position to its end.
+ * Reads a regular file, or a disk, to its end.
  *
  * Reads are synchronous: the data is there, and a trip through the thread pool costs more than the
  * read. The next one waits for a turn of the event loop, so that signals and the other direction
@@ -15,13 +15,17 @@ export class FileSource implements Source {
   readonly nature = "file";
   lent = 0;
   readonly #descriptor: number;
+  /** Where the next read is; null for wherever the descriptor is. */
+  #position: number | null;
   readonly #free: Buffer[] = [];
   #to: Receiver | undefined;
   #failed: (error: unknown) => void = () => undefined;
   #scheduled = false;
 
-  constructor(descriptor: number) {
+  /** @param position - where to begin, which leaves the descriptor where it is */
+  constructor(descriptor: number, position: number | null = null) {
     this.#descriptor = descriptor;
+    this.#position = position;
   }
 
   start(to: Receiver, failed: (error: unknown) => void, chunkBytes = defaultBytes): void {
@@ -50,12 +54,13 @@ export class FileSource implements Source {
     if (to === undefined || buffer === undefined) return;
     let count: number;
     try {
-      count = readSync(this.#descriptor, buffer, 0, buffer.length, null);
+      count = readSync(this.#descriptor, buffer, 0, buffer.length, this.#position);
     } catch (error) {
       this.stop();
       this.#failed(error);
       return;
     }
+    if (this.#position !== null) this.#position += count;
     if (count === 0) {
       this.stop();
       to.end();

@@ -1,8 +1,10 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event } from "../../src/events.ts";
 import { eventFields, isEvent } from "../helpers/event-schema.ts";
-import { ask, listening, raw } from "../helpers/http.ts";
+import { ask, listening, raw } from "../helpers/http-clients.ts";
 import { connectPeer, startServer } from "../helpers/sockets.ts";
 import { temporaryFolder, Tool } from "../helpers/tool.ts";
 
@@ -23,6 +25,10 @@ test("an event with a field too many, too few or of a wrong type is none", () =>
   expect(isEvent({ ...request, headers: [["Host", "x"]] })).toBe(true);
   expect(isEvent({ ...request, headers: [["Host"]] })).toBe(false);
   expect(isEvent({ ...request, headers: [["Host", 1]] })).toBe(false);
+  const response = { event: "response", id: 1, peer: "", status: 200, reason: "" };
+  expect(isEvent({ ...response, headers: [["A", "b"]] })).toBe(true);
+  expect(isEvent({ ...response, headers: [["A", "b", "c"]] })).toBe(false);
+  expect(isEvent({ ...response, headers: [["A", 1]] })).toBe(false);
 });
 
 type Emitted = Event & { time: string };
@@ -60,6 +66,22 @@ async function talkOverUdp(): Promise<Tool[]> {
   bound.stdin.end();
   await Promise.all([bound.ended, sender.ended]);
   return [bound, sender];
+}
+
+/** A request that is led on to another. */
+async function requestOverHttp(): Promise<Tool[]> {
+  const server = createServer((request, response) => {
+    if (request.url === "/") response.writeHead(302, { Location: "/there" });
+    response.end("answer");
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const url = `127.0.0.1:${String(port)}`;
+  const tool = new Tool(["http", "request", url, "--follow", "-v"], { stdin: "null" });
+  await tool.ended;
+  return [tool];
 }
 
 async function failToConnect(): Promise<Tool[]> {
@@ -113,6 +135,7 @@ test("what real runs emit is what the schema says, and every kind of event is am
     talkOverTcp,
     talkOverUnix,
     talkOverUdp,
+    requestOverHttp,
     failToConnect,
     serveTrouble,
     serveHttp,

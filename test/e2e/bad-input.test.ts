@@ -31,6 +31,20 @@ async function isMisuse(args: readonly string[], ...says: RegExp[]): Promise<voi
   expect(unread(stdin)).toBe("for somebody else");
 }
 
+describe("an HTTP request that cannot be sent is a usage error, exit code 2, and nothing is opened", () => {
+  test.each<Misuse>([
+    ["http request ftp://localhost/", /'ftp:\/\/localhost\/'/, /only http/],
+    ["http request localhost:0", /'localhost:0'/, /expected http/],
+    ["http request http://me:secret@localhost:x/", /^portcat: the URL is not valid/],
+    ["http request localhost -X A:B", /--method/],
+    ["http request localhost -H nonsense", /--header/],
+    ["http request http://localhost --insecure", /--insecure cannot be used with an http/],
+    ["http request localhost -w soon", /expected a time/],
+    ["http request localhost --data - --nosuch", /--nosuch/],
+    ["http request localhost --unix s --source 127.0.0.1", /--source cannot be used with --unix/],
+  ])("%s", (line, ...says) => isMisuse(words(line), ...says));
+});
+
 test.each([
   ["tcp listen 127.0.0.1:0", "TCPSERVERWRAP"],
   ["udp bind 127.0.0.1:0", "UDPWRAP"],

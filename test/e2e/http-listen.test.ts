@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { issue } from "../helpers/certificates.ts";
 import { content, descriptorOf, mebibyte, sha256, silence } from "../helpers/content.ts";
 import { descriptorOf as descriptorOfSocket, listeningSocket } from "../helpers/descriptors.ts";
-import { ask, listening, raw, told } from "../helpers/http.ts";
+import { ask, listening, raw, told } from "../helpers/http-clients.ts";
 import { readToEnd, systemPipe } from "../helpers/pipe.ts";
 import { memoryOf, watchMemory } from "../helpers/processes.ts";
 import { hasTerminals, onTerminal } from "../helpers/pseudo-terminal.ts";

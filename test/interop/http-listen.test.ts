@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
 import { content, mebibyte, sha256 } from "../helpers/content.ts";
-import { ask, listening } from "../helpers/http.ts";
+import { ask, listening } from "../helpers/http-clients.ts";
 import { start, testWith, whenListening } from "../helpers/peers.ts";
 import { type Running, temporaryFolder } from "../helpers/tool.ts";
 

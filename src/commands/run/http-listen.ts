@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AnswerOptions } from "../../cli/http-options.ts";
+import type { AnswerOptions } from "../../cli/http-listen-options.ts";
 import { peerOf } from "../../endpoints/connection.ts";
 import { echoAnswer, fileAnswer, textAnswer } from "../../endpoints/http-answers.ts";
 import type { Answer } from "../../endpoints/http-connection.ts";

@@ -1,0 +1,67 @@
+import type { Command } from "commander";
+import {
+  type HttpRequestFlags,
+  httpRequestOptions,
+  parseHeader,
+  parseMethod,
+} from "../cli/http-request-options.ts";
+import { parseHttpUrl } from "../cli/http-url.ts";
+import {
+  type ConnectOptions,
+  connectOptions,
+  excludes,
+  type FamilyOptions,
+  familyOf,
+  familyOptions,
+  idleTimeoutOption,
+  needs,
+  rawOption,
+  socketOptions,
+  type SocketOptionFlags,
+  type SourceOption,
+  sourceOption,
+  timeoutOption,
+} from "../cli/options.ts";
+import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
+import { outputOptions } from "../cli/output-options.ts";
+import type { Context } from "./context.ts";
+
+export type HttpRequestOptions = HttpRequestFlags &
+  TlsClientFlags &
+  ConnectOptions &
+  FamilyOptions &
+  SourceOption &
+  SocketOptionFlags;
+
+const ofTcp = ["--source", "--ipv4", "--ipv6", "--no-delay", "--keep-alive", "--tos"];
+
+export function declareHttpRequest(command: Command, context: Context): void {
+  command
+    .description("Send an HTTP request, and write the body of the answer to stdout.")
+    .argument("<url>", "http:// or https://; without either it is http://")
+    .action(async (text: string, options: HttpRequestOptions, command: Command) => {
+      const { url, authorization } = parseHttpUrl(text);
+      const headers = (options.header ?? []).map(parseHeader);
+      const method = options.method === undefined ? undefined : parseMethod(options.method);
+      needs(command, ["--retry-interval"], "--retry");
+      needs(command, ["--key"], "--cert");
+      if (url.protocol === "http:" && !options.follow) excludesTls(command, "an http:// URL");
+      if (options.unix !== undefined) excludes(command, ofTcp, "--unix");
+      familyOf(options, url.hostname.replace(/^\[|\]$/g, ""), options.source);
+      const { runHttpRequest } = await import("./run/http-request.ts");
+      const agent = `portcat/${versionOf(command)}`;
+      await runHttpRequest({ url, authorization, headers, method, agent }, options, context);
+    });
+  httpRequestOptions(command);
+  command.addOption(idleTimeoutOption()).addOption(timeoutOption()).addOption(rawOption());
+  connectOptions(command);
+  familyOptions(command);
+  sourceOption(command);
+  tlsVerifyOptions(command);
+  socketOptions(command);
+  outputOptions(command);
+}
+
+function versionOf(command: Command): string {
+  return command.parent === null ? (command.version() ?? "") : versionOf(command.parent);
+}

@@ -1,0 +1,35 @@
+import type { HeaderList } from "../../endpoints/http-client.ts";
+import type { Redirectable } from "../../endpoints/http-redirect.ts";
+import type { Body } from "./http-body.ts";
+
+/**
+ * The headers of a request: ours, as far as they were not typed, and then those that were typed.
+ *
+ * @param agent - the value of User-Agent
+ */
+export function headersOf(asked: Redirectable, body: Body | undefined, agent: string): HeaderList {
+  const { url, authorization, headers: typed } = asked;
+  const names = new Set(typed.map(([name]) => name.toLowerCase()));
+  const ours: [string, string][] = [
+    ["Host", url.host],
+    ["User-Agent", agent],
+    ["Accept", "*/*"],
+  ];
+  if (authorization !== undefined) ours.push(["Authorization", authorization]);
+  if (body?.type !== undefined) ours.push(["Content-Type", body.type]);
+  if (!names.has("transfer-encoding") && !names.has("content-length"))
+    ours.push(...framing(asked.method, body));
+  return [
+    ...ours.filter(([name]) => !names.has(name.toLowerCase())),
+    ...typed.filter(([, value]) => value !== ""),
+  ];
+}
+
+/** How the server knows where the body ends (RFC 9112, section 6). */
+function framing(method: string, body: Body | undefined): [string, string][] {
+  if (body === undefined)
+    return ["POST", "PUT", "PATCH"].includes(method) ? [["Content-Length", "0"]] : [];
+  return body.bytes === undefined
+    ? [["Transfer-Encoding", "chunked"]]
+    : [["Content-Length", String(body.bytes)]];
+}
