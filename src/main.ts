@@ -137,7 +137,7 @@ function misuse(error: CommanderError, program: Command, argv: readonly string[]
     .replace(/^(unknown option '[^'=]*)=.*'/, "$1'");
   // A word out of place may be a URL with credentials.
   const text = argv.includes("http")
-    ? told.replace(/((?:argument|value|option|command) ')(?!-[^@]*').*@/, "$1…@")
+    ? told.replace(/((?:argument|value|option|command) ')(?!-).*@(?=[^'])/, "$1…@")
     : told;
   const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
   if (negative !== undefined)

@@ -22,18 +22,20 @@ import {
   sourceOption,
   timeoutOption,
 } from "../cli/options.ts";
+import { checkProxied, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import type { Context } from "./context.ts";
 
 export type HttpRequestOptions = HttpRequestFlags &
   TlsClientFlags &
+  ProxyFlags &
   ConnectOptions &
   FamilyOptions &
   SourceOption &
   SocketOptionFlags;
 
-const ofTcp = ["--source", "--ipv4", "--ipv6", "--no-delay", "--keep-alive", "--tos"];
+const ofTcp = ["--proxy", "--source", "--ipv4", "--ipv6", "--no-delay", "--keep-alive", "--tos"];
 
 export function declareHttpRequest(command: Command, context: Context): void {
   command
@@ -47,7 +49,10 @@ export function declareHttpRequest(command: Command, context: Context): void {
       needs(command, ["--key"], "--cert");
       if (url.protocol === "http:" && !options.follow) excludesTls(command, "an http:// URL");
       if (options.unix !== undefined) excludes(command, ofTcp, "--unix");
-      familyOf(options, url.hostname.replace(/^\[|\]$/g, ""), options.source);
+      needs(command, ["--proxy-ca"], "--proxy");
+      const host = url.hostname.replace(/^\[|\]$/g, "");
+      checkProxied(host, options);
+      familyOf(options, options.proxy?.host ?? host, options.source);
       const { runHttpRequest } = await import("./run/http-request.ts");
       const agent = `portcat/${versionOf(command)}`;
       await runHttpRequest({ url, authorization, headers, method, agent }, options, context);
@@ -58,6 +63,7 @@ export function declareHttpRequest(command: Command, context: Context): void {
   familyOptions(command);
   sourceOption(command);
   tlsVerifyOptions(command);
+  proxyOptions(command);
   socketOptions(command);
   outputOptions(command);
 }

@@ -15,7 +15,7 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
-import { checkProxied, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
+import { checkProxied, type Proxy, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { checkTlsOptions, type TlsClientFlags, tlsClientOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
@@ -66,9 +66,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
       }
       const { host = "localhost", port } = parsePlace(words, 1);
       checkProxied(host, options);
-      const tunnel = options.proxy
-        ? await (await import("./run/proxy.ts")).tunnelOf(options.proxy, options.proxyCa, context)
-        : undefined;
+      const tunnel = options.proxy && (await tunnelOf(options.proxy, options.proxyCa, context));
       const { connectTcp } = await import("../endpoints/tcp-connect.ts");
       const target = {
         host,
@@ -92,4 +90,10 @@ export function declareTcpConnect(command: Command, context: Context): void {
   socketOptions(command);
   fdOption(command, "talk through an inherited connected socket instead");
   outputOptions(command);
+}
+
+async function tunnelOf(typed: Proxy, proxyCa: string | undefined, context: Context) {
+  const { proxyOf } = await import("./run/proxy.ts");
+  const { tunnelThrough } = await import("../endpoints/tunnel.ts");
+  return tunnelThrough(await proxyOf(typed, proxyCa, context));
 }

@@ -1,6 +1,6 @@
 import { type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
-import { codeOf } from "../errors.ts";
+import { codeOf, ExitCode, PortcatError } from "../errors.ts";
 import { hostPort } from "../events.ts";
 import { Refusal, type RefusalCode } from "./proxy-refusal.ts";
 import type { Destination, Proxy } from "./tunnel.ts";
@@ -85,13 +85,29 @@ function refusalOf(
   // Some say 401 to credentials that are wrong.
   if (status !== 407 && status !== 401)
     return new Refusal(codeOfStatus(status), `it answers ${said}`);
-  const schemes = headers["proxy-authenticate"] ?? "Basic";
-  const why = !/(^|,)\s*basic\s*(\s|,|$)/i.test(schemes)
-    ? `it wants credentials in a way that is not Basic: ${shown(schemes, credentials)}`
-    : credentials
-      ? "it does not accept the user and password"
-      : "it wants a user and a password";
+  const why = wantsOthers(headers["proxy-authenticate"], credentials);
   return new Refusal("EPROXYAUTH", `${why} (${said})`);
+}
+
+function wantsOthers(schemes = "Basic", credentials: Proxy["credentials"]): string {
+  if (!/(^|,)\s*basic\s*(\s|,|$)/i.test(schemes))
+    return `it wants credentials in a way that is not Basic: ${shown(schemes, credentials)}`;
+  return credentials
+    ? "it does not accept the user and password"
+    : "it wants a user and a password";
+}
+
+/** A proxy that answered a request itself, with 407, exit code 10. */
+export function forwardingRefused(
+  { host, port, credentials }: Proxy,
+  headers: readonly (readonly [name: string, value: string])[],
+): PortcatError {
+  const schemes = headers.find(([name]) => /^proxy-authenticate$/i.test(name))?.[1];
+  const why = wantsOthers(schemes, credentials);
+  return new PortcatError(
+    `the proxy ${hostPort(host, port)} does not forward the request: ${why} (EPROXYAUTH)`,
+    { exitCode: ExitCode.proxy, code: "EPROXYAUTH", address: host, port },
+  );
 }
 
 const mostShown = 200;

@@ -63,20 +63,35 @@ export function tunnelThrough(proxy: Proxy): Tunnel {
   };
 }
 
+/** The way to a proxy that takes whole requests for others (RFC 9112, section 3.2.2), and is asked for nothing before. */
+export function wayToProxy(proxy: Proxy): Tunnel {
+  return async (target, deadline, signal, emit) =>
+    throughProxy(await linkToProxy(proxy, target, deadline, signal, emit), target);
+}
+
 /** The peer is the target, as it was asked for. */
 function throughProxy(link: Link, { host, port }: Destination): Link {
-  const { ends } = link;
+  const { socket, lower, ends } = link;
   if (ends.transport === "unix") return link;
-  return { ...link, ends: { ...ends, remote: { address: host, port }, proxy: ends.remote } };
+  const remote = { address: host, port };
+  return { socket, lower, ends: { ...ends, remote, proxy: ends.remote } };
 }
 
 /** @throws PortcatError when the name is for us to resolve, and does not (exit code 3) */
 async function destinationFor(
-  { protocol }: Proxy,
+  proxy: Proxy,
   { host, port }: TunnelTarget,
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Destination> {
+  const { protocol } = proxy;
+  // Where a redirect leads was not typed.
+  if (isIP(host) === 6 && protocol.startsWith("socks4"))
+    throw proxyError(
+      `a ${protocol} proxy cannot be asked for ${host}: it knows no IPv6 (EPROXY)`,
+      proxy,
+      undefined,
+    );
   if (isIP(host) !== 0) return { host, port };
   if (protocol !== "socks4") return { host: asciiName(host), port };
   const [first] = await resolveHost({ host, port, family: 4 }, signal, emit);

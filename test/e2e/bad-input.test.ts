@@ -229,6 +229,12 @@ describe("an impossible combination is a usage error, exit code 2, and nothing i
     ["tcp listen --fd 3 --local", /--local cannot be used with --fd/],
     ["tcp connect --fd 3 --source 127.0.0.1", /--source cannot be used with --fd/],
     ["tcp connect --fd 3 --proxy http://127.0.0.1:1", /--proxy cannot be used with --fd/],
+    [
+      "http request http://db.test/ --unix socket --proxy http://127.0.0.1:1",
+      /--proxy cannot be used with --unix/,
+    ],
+    ["http request http://[::1]/ --proxy socks4://127.0.0.1:1", /a socks4 proxy knows no IPv6/],
+    ["http request http://db.test/ --proxy-ca file", /--proxy-ca needs --proxy/],
     ["tcp connect 127.0.0.1 9 --proxy-ca file", /--proxy-ca needs --proxy/],
     [
       "tcp connect 127.0.0.1 9 --proxy http://127.0.0.1:1 --proxy-ca file",

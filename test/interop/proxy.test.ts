@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
 import { content, fileWith, mebibyte, sha256 } from "../helpers/content.ts";
+import { httpServer } from "../helpers/http-servers.ts";
 import { hasIPv6, portOf, type Program, start, testWith } from "../helpers/peers.ts";
 import { conversations, scriptedProxy } from "../helpers/proxies.ts";
 import { freePort } from "../helpers/sockets.ts";
@@ -173,6 +174,18 @@ describe.each(proxies)(
         const counted = up ? { received: 0, sent: length } : { received: length, sent: 0 };
         expect(client.all("closed")).toMatchObject([counted]);
       }
+    });
+
+    testWith([program], "takes http request to a server, and its answer back", async () => {
+      const { url, flags = [] } = await begin();
+      const { origin, asked } = await httpServer((_, response) => response.end(bytes));
+      const body = join(temporaryFolder(), "body");
+      writeFileSync(body, bytes);
+      const args = ["http", "request", origin, "--data", `@${body}`, "--proxy", url, ...flags];
+      const tool = new Tool(args, { stdin: "null" });
+      const { code, stdout } = await tool.ended;
+      expect([code, sha256(stdout)]).toEqual([0, hash]);
+      expect(asked.map(({ method, body }) => [method, sha256(body)])).toEqual([["POST", hash]]);
     });
 
     testWith([program], "tells why it does not connect", async () => {

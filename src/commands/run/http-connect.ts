@@ -1,6 +1,7 @@
 import { familyOf } from "../../cli/options.ts";
 import type { Link, Secure, SecureLink } from "../../endpoints/connection.ts";
 import { linkTcp } from "../../endpoints/tcp-connect.ts";
+import { type Proxy, tunnelThrough, wayToProxy } from "../../endpoints/tunnel.ts";
 import { linkUnix } from "../../endpoints/unix-connect.ts";
 import type { Emit, TlsSession } from "../../events.ts";
 import type { Context } from "../context.ts";
@@ -32,15 +33,22 @@ export const tenths = (milliseconds: number): number => Math.round(milliseconds 
 export function connectTo(
   url: URL,
   secure: Secure | undefined,
+  proxy: Proxy | undefined,
   options: HttpRequestOptions,
   context: Context,
 ): Promise<Connected> {
-  return withRetries(() => connectOnce(url, secure, options, context), options, context);
+  return withRetries(() => connectOnce(url, secure, proxy, options, context), options, context);
+}
+
+/** Whether a request goes to the proxy itself, in whole, and not through a tunnel. */
+export function isForwarded(url: URL, proxy: Proxy | undefined): proxy is Proxy {
+  return proxy !== undefined && url.protocol === "http:" && proxy.protocol.startsWith("http");
 }
 
 async function connectOnce(
   url: URL,
   secure: Secure | undefined,
+  proxy: Proxy | undefined,
   options: HttpRequestOptions,
   context: Context,
 ): Promise<Connected> {
@@ -57,7 +65,7 @@ async function connectOnce(
       dialed = performance.now();
       return secure(link, hostOf(url), signal);
     });
-  const link = await linkTo(url, timed, options, context.signal, emit);
+  const link = await linkTo(url, timed, proxy, options, context.signal, emit);
   const done = performance.now();
   return {
     link,
@@ -74,6 +82,7 @@ async function connectOnce(
 function linkTo(
   url: URL,
   secure: Secure | undefined,
+  proxy: Proxy | undefined,
   options: HttpRequestOptions,
   signal: AbortSignal,
   emit: Emit,
@@ -82,10 +91,13 @@ function linkTo(
   const limits = { timeoutMs, ...(secure && { secure }) };
   if (path !== undefined) return linkUnix({ path, ...limits }, signal, emit);
   const host = hostOf(url);
+  const tunnel = proxy && (isForwarded(url, proxy) ? wayToProxy(proxy) : tunnelThrough(proxy));
   const target = {
     host,
     port: portOf(url),
-    family: familyOf(options, host, source),
+    // The proxy is what is connected to.
+    family: familyOf(options, proxy?.host ?? host, source),
+    ...(tunnel && { tunnel }),
     ...(source && { source }),
     ...limits,
     ...socketOptionsOf(options),

@@ -1,13 +1,21 @@
 import type { HeaderList } from "../../endpoints/http-client.ts";
 import type { Redirectable } from "../../endpoints/http-redirect.ts";
+import { basic } from "../../endpoints/http-proxy.ts";
+import type { Proxy } from "../../endpoints/tunnel.ts";
 import type { Body } from "./http-body.ts";
+import { isForwarded } from "./http-connect.ts";
 
 /**
  * The headers of a request: ours, as far as they were not typed, and then those that were typed.
  *
  * @param agent - the value of User-Agent
  */
-export function headersOf(asked: Redirectable, body: Body | undefined, agent: string): HeaderList {
+export function headersOf(
+  asked: Redirectable,
+  body: Body | undefined,
+  agent: string,
+  proxy: Proxy | undefined,
+): HeaderList {
   const { url, authorization, headers: typed } = asked;
   const names = new Set(typed.map(([name]) => name.toLowerCase()));
   const ours: [string, string][] = [
@@ -16,6 +24,8 @@ export function headersOf(asked: Redirectable, body: Body | undefined, agent: st
     ["Accept", "*/*"],
   ];
   if (authorization !== undefined) ours.push(["Authorization", authorization]);
+  if (isForwarded(url, proxy) && proxy.credentials !== undefined)
+    ours.push(["Proxy-Authorization", basic(proxy.credentials)]);
   if (body?.type !== undefined) ours.push(["Content-Type", body.type]);
   if (!names.has("transfer-encoding") && !names.has("content-length"))
     ours.push(...framing(asked.method, body));

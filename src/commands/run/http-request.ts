@@ -6,6 +6,8 @@ import { exchange, type HeaderList } from "../../endpoints/http-client.ts";
 import { bodyUnwanted } from "../../endpoints/http-client-failure.ts";
 import { HttpLink } from "../../endpoints/http-link.ts";
 import { redirected, type Redirectable, refused } from "../../endpoints/http-redirect.ts";
+import { forwardingRefused } from "../../endpoints/http-proxy.ts";
+import type { Proxy } from "../../endpoints/tunnel.ts";
 import { checkSocketOptions } from "../../endpoints/socket-options.ts";
 import { stdoutIsTerminal } from "../../endpoints/stdout.ts";
 import { socketName } from "../../endpoints/unix.ts";
@@ -18,7 +20,7 @@ import { printable } from "../../flow/stages/printable.ts";
 import type { Context } from "../context.ts";
 import type { HttpRequestOptions } from "../http-request.ts";
 import { type Body, bodyOf, noSource } from "./http-body.ts";
-import { connectTo, type Took, tenths } from "./http-connect.ts";
+import { connectTo, isForwarded, type Took, tenths } from "./http-connect.ts";
 import { headersOf } from "./http-headers.ts";
 import { limitRun, socketOptionsOf, stdoutFor } from "./session.ts";
 
@@ -47,9 +49,12 @@ export async function runHttpRequest(
   checkSocketOptions(socketOptionsOf(options));
   if (options.unix !== undefined) socketName(options.unix);
   const secure = await secureFor(typed.url, options, context);
+  const proxy =
+    options.proxy &&
+    (await (await import("./proxy.ts")).proxyOf(options.proxy, options.proxyCa, context));
   const body = options.data === undefined ? undefined : bodyOf(options.data);
   limitRun(options.timeout, context);
-  const run = new Run(typed.agent, body, secure, options, context);
+  const run = new Run(typed.agent, body, secure, proxy, options, context);
   let next: Redirectable | undefined = {
     ...typed,
     method: typed.method ?? (body === undefined ? "GET" : "POST"),
@@ -99,6 +104,7 @@ class Run {
   readonly #agent: string;
   readonly #body: Body | undefined;
   readonly #secure: () => Promise<Secure>;
+  readonly #proxy: Proxy | undefined;
   readonly #options: HttpRequestOptions;
   readonly #context: Context;
   readonly #stdout: Sink;
@@ -110,12 +116,14 @@ class Run {
     agent: string,
     body: Body | undefined,
     secure: () => Promise<Secure>,
+    proxy: Proxy | undefined,
     options: HttpRequestOptions,
     context: Context,
   ) {
     this.#agent = agent;
     this.#body = body;
     this.#secure = secure;
+    this.#proxy = proxy;
     this.#options = options;
     this.#context = context;
     this.#stdout = stdoutFor({}, context) as Sink;
@@ -140,6 +148,10 @@ class Run {
     if (head === undefined) throw new Error("neither an answer nor a failure");
     if (next !== undefined) return next;
     const { at } = placeOf(link.link.ends);
+    if (head.status === 407 && isForwarded(asked.url, this.#proxy)) {
+      this.leave("end");
+      throw forwardingRefused(this.#proxy, head.headers);
+    }
     const isDenied = this.#options.fail && head.status >= 400;
     const unwelcome = refusal ?? (isDenied ? denied(asked.url, head, at) : undefined);
     if (unwelcome !== undefined) {
@@ -175,7 +187,13 @@ class Run {
       return { link: this.#link, took: { resolve: null, connect: null, tls: null }, used: true };
     this.leave("end");
     const secure = url.protocol === "https:" ? await this.#secure() : undefined;
-    const { link, tls, took } = await connectTo(url, secure, this.#options, this.#context);
+    const { link, tls, took } = await connectTo(
+      url,
+      secure,
+      this.#proxy,
+      this.#options,
+      this.#context,
+    );
     const id = ++this.#links;
     this.#link = new HttpLink(id, link);
     this.#origin = url.origin;
@@ -185,7 +203,7 @@ class Run {
 
   async #exchange(link: HttpLink, asked: Redirectable, body: Body | undefined, course: Course) {
     const { emit } = this.#context;
-    const headers = headersOf(asked, body, this.#agent);
+    const headers = headersOf(asked, body, this.#agent, this.#proxy);
     const expects = headers.some(([name, value]) => /^expect$/i.test(name) && /^100-/.test(value));
     const source = new DeferredSource(body?.open() ?? noSource);
     if (!expects || body === undefined) source.begin();
@@ -197,7 +215,9 @@ class Run {
       link,
       {
         method: asked.method,
-        target: asked.url.pathname + asked.url.search,
+        target: isForwarded(asked.url, this.#proxy)
+          ? asked.url.href
+          : asked.url.pathname + asked.url.search,
         headers,
         headFirst: body !== undefined && body.bytes === undefined,
       },
