@@ -12,6 +12,21 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "all", include: ["test/**/*.test.ts"] } },
       {
+        // What Node's own sockets, streams and parsers have a part in, for the Nodes between the
+        // oldest and the newest.
+        extends: true,
+        test: {
+          name: "system",
+          include: ["test/**/*.test.ts"],
+          exclude: [
+            "test/contract/**",
+            "test/e2e/{address,bad-input,help}.test.ts",
+            "test/interop/{tcp,udp,unix}.test.ts",
+            "test/property/!(reset).test.ts",
+          ],
+        },
+      },
+      {
         // The same bytes and ends where nothing is read or written in a faster way of ours.
         extends: true,
         test: {
