@@ -57,6 +57,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     emit = await makeReporter();
     endBySignals(begun(), emit);
   });
+  // A run that waits for something that can no longer come is a defect, and no success.
+  const stalled = () => {
+    emit?.(errorEvent(bug(new Error("nothing is left to wait for"))));
+    process.exitCode = ExitCode.failure;
+  };
+  process.once("beforeExit", stalled);
   try {
     await program.parseAsync(helpAsOption(argv), { from: "user" }).catch(async (error: unknown) => {
       if (!(error instanceof CommanderError)) throw error;
@@ -74,6 +80,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     // What could be written has been; a reader that is stuck, or a name still being looked up,
     // would hold up our end.
     leaveNow(failure);
+  } finally {
+    process.off("beforeExit", stalled);
   }
   await stderr?.flush();
 }
@@ -136,9 +144,10 @@ function misuse(error: CommanderError, program: Command, argv: readonly string[]
     // What was typed behind it may be a password.
     .replace(/^(unknown option '[^'=]*)=.*'/, "$1'");
   // A word out of place may be a URL with credentials.
-  const text = argv.includes("http")
-    ? told.replace(/((?:argument|value|option|command) ')(?!-).*@(?=[^'])/, "$1…@")
-    : told;
+  const text = told.replaceAll(
+    /\b(argument|value|option|command) '(?!-)(.*?)'(?= is invalid|\W*$| \()/g,
+    (_, kind: string, typed: string) => `${kind} '${typed.replace(/^.*@(?=.)/, "…@")}'`,
+  );
   const negative = /^unknown option '(-\d+)'/.exec(text)?.[1];
   if (negative !== undefined)
     return usageError(`'${negative}' is not valid: expected a port, a number from 0 to 65535`);

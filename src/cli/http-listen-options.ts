@@ -1,17 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseHeader, type TypedHeader } from "./http-header.ts";
 import { parsePath, parsePositiveTime, wholeNumber } from "./values.ts";
 
 /** How requests are answered. Times are milliseconds. */
 export interface AnswerOptions {
   status?: number;
-  header?: Header[];
+  header?: TypedHeader[];
   body?: BodyOption;
   echo?: boolean;
   serve?: string;
   delay?: number;
 }
-
-type Header = [name: string, value: string];
 
 /** A body as typed: a text, or @ and the path of a file. */
 export type BodyOption = { readonly text: string } | { readonly path: string };
@@ -35,7 +34,7 @@ export function answerOptions(command: Command): void {
 }
 
 export const headerOption = (what: string): Option =>
-  new Option("--header <name:value>", what).argParser((text, before: Header[] | undefined) => [
+  new Option("--header <name:value>", what).argParser((text, before: TypedHeader[] | undefined) => [
     ...(before ?? []),
     parseHeader(text),
   ]);
@@ -47,24 +46,6 @@ export function parseStatus(text: string): number {
       "expected a status from 200 to 599: one of 1xx comes before an answer, and is none",
     );
   return wholeNumber(200, 599)(text);
-}
-
-/** What says where a body ends, which is not for users to say. */
-const framing = ["content-length", "transfer-encoding", "trailer"];
-
-/** Reads "Name: value", as it may stand in a message (RFC 9110, section 5). */
-export function parseHeader(text: string): Header {
-  const [, name = "", value = ""] = /^([^:]*):[ \t]*(.*?)[ \t]*$/s.exec(text) ?? [];
-  const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule("node:http");
-  try {
-    validateHeaderName(name);
-    validateHeaderValue(name, value);
-  } catch {
-    throw new InvalidArgumentError("expected a header such as 'Name: value'");
-  }
-  if (framing.includes(name.toLowerCase()))
-    throw new InvalidArgumentError(`${name} follows from the body, and cannot be given`);
-  return [name, value];
 }
 
 /** Reads a text, or the path of a file after @. */

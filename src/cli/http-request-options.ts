@@ -1,9 +1,5 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Command } from "commander";
 import { usageError } from "../errors.ts";
-
-/** A header as typed; one without a value takes a default one away. */
-export type TypedHeader = readonly [name: string, value: string];
 
 export interface HttpRequestFlags {
   method?: string;
@@ -20,24 +16,6 @@ export interface HttpRequestFlags {
 
 // Headers, methods and the URL are read when all of the command line is known, and not one by one:
 // the parser of options shows a value that is not valid, and these may hold a secret.
-
-/** @throws PortcatError (exit code 2) that does not tell the value */
-export function parseHeader(text: string): TypedHeader {
-  const colon = text.indexOf(":");
-  if (colon < 1) throw usageError("--header is not valid: expected 'Name: value'");
-  const [name, value] = [text.slice(0, colon), text.slice(colon + 1).trim()];
-  try {
-    validateHeaderName(name);
-  } catch {
-    throw usageError("--header is not valid: expected a name of letters, digits and dashes first");
-  }
-  try {
-    validateHeaderValue(name, value);
-  } catch {
-    throw usageError(`--header ${name} is not valid: its value has a character that none can have`);
-  }
-  return [name, value];
-}
 
 /** Reads a method (RFC 9110, section 9.1), in upper case, as Node sends it. */
 export function parseMethod(text: string): string {

@@ -9,6 +9,9 @@ export interface HttpTarget {
   readonly authorization?: string;
 }
 
+/** The host of a URL, an IPv6 address without its brackets. */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
+
 const shape =
   /^(?:(https?):\/\/)?(?:([^/?#]*)@)?(\[[^\]/?#@]*\]|[^/?#@:[\]]+)(:[^/?#@]*)?([/?][^#]*)?(?:#.*)?$/i;
 

@@ -114,7 +114,7 @@ export function isMulticast(address: string): boolean {
   return isIP(address) === 6 && /^ff/i.test(address) && address.indexOf(":") === 4;
 }
 
-/** Text from the command line as it is shown in a message. */
+/** Text from the command line as it is shown in a message, without what may be the password of a URL. */
 function quoted(text: string): string {
-  return `'${text}'`;
+  return `'${text.replace(/^.*@/s, "…@")}'`;
 }

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { type PortcatError, usageError } from "../errors.ts";
-import { asciiName, isIP } from "../ip.ts";
 import { parseHost } from "./place.ts";
 import { parsePath } from "./values.ts";
 
@@ -14,7 +13,7 @@ export interface ProxyCredentials {
 }
 
 /** A proxy as typed. */
-export interface Proxy {
+export interface ProxyFlag {
   protocol: ProxyProtocol;
   host: string;
   port: number;
@@ -22,7 +21,7 @@ export interface Proxy {
 }
 
 export interface ProxyFlags {
-  proxy?: Proxy;
+  proxy?: ProxyFlag;
   proxyCa?: string;
 }
 
@@ -44,7 +43,7 @@ const expected =
  *
  * @throws PortcatError (exit code 2)
  */
-export function parseProxy(text: string): Proxy {
+export function parseProxy(text: string): ProxyFlag {
   // What a URL parser would drop without a word.
   if (/[\s\\\p{Cc}]/u.test(text))
     throw invalid("it has a space, a backslash or a control character");
@@ -70,7 +69,7 @@ export function parseProxy(text: string): Proxy {
  *
  * @throws PortcatError (exit code 2) when this proxy cannot be given such ones
  */
-export function withCredentials(proxy: Proxy, environment: string | undefined): Proxy {
+export function withCredentials(proxy: ProxyFlag, environment: string | undefined): ProxyFlag {
   if (proxy.credentials !== undefined || environment === undefined || environment === "")
     return proxy;
   const [user = "", ...rest] = environment.split(":");
@@ -79,22 +78,10 @@ export function withCredentials(proxy: Proxy, environment: string | undefined): 
   return { ...proxy, credentials };
 }
 
-/** @throws PortcatError (exit code 2) when a proxy of this protocol cannot be asked for `host` */
-export function checkProxied(host: string, { proxy, proxyCa }: ProxyFlags): void {
+/** @throws PortcatError (exit code 2) when --proxy-ca was typed for another proxy than one of https */
+export function checkProxyOptions({ proxy, proxyCa }: ProxyFlags): void {
   if (proxyCa !== undefined && proxy?.protocol !== "https")
     throw usageError("--proxy-ca needs an https:// proxy");
-  if (proxy === undefined) return;
-  if (host.includes("%")) throw usageError(`a proxy knows no interface of this machine: ${host}`);
-  if (proxy.protocol.startsWith("socks4")) {
-    if (isIP(host) === 6)
-      throw usageError(`a ${proxy.protocol} proxy knows no IPv6 addresses; socks5 and http do`);
-    // SOCKS 4a says so that a name follows.
-    if (isIP(host) === 4 && host.startsWith("0.0.0."))
-      throw usageError(`a ${proxy.protocol} proxy cannot be asked for ${host}`);
-  }
-  const { length } = asciiName(host);
-  if (length === 0 || length > 255)
-    throw usageError(`a proxy cannot be asked for ${host}: it is no name of DNS (RFC 5890)`);
 }
 
 function isProtocol(text: string | undefined): text is ProxyProtocol {

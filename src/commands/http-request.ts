@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import {
   type HttpRequestFlags,
   httpRequestOptions,
-  parseHeader,
   parseMethod,
 } from "../cli/http-request-options.ts";
-import { parseHttpUrl } from "../cli/http-url.ts";
+import { parseHeader } from "../cli/http-header.ts";
+import { hostOf, parseHttpUrl } from "../cli/http-url.ts";
 import {
   type ConnectOptions,
   connectOptions,
@@ -22,7 +22,7 @@ import {
   sourceOption,
   timeoutOption,
 } from "../cli/options.ts";
-import { checkProxied, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
+import { checkProxyOptions, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import type { Context } from "./context.ts";
@@ -49,9 +49,10 @@ export function declareHttpRequest(command: Command, context: Context): void {
       needs(command, ["--key"], "--cert");
       if (url.protocol === "http:" && !options.follow) excludesTls(command, "an http:// URL");
       if (options.unix !== undefined) excludes(command, ofTcp, "--unix");
-      needs(command, ["--proxy-ca"], "--proxy");
-      const host = url.hostname.replace(/^\[|\]$/g, "");
-      checkProxied(host, options);
+      checkProxyOptions(options);
+      const host = hostOf(url);
+      if (options.proxy !== undefined)
+        (await import("../endpoints/tunnel.ts")).checkDestination(options.proxy, host);
       familyOf(options, options.proxy?.host ?? host, options.source);
       const { runHttpRequest } = await import("./run/http-request.ts");
       const agent = `portcat/${versionOf(command)}`;

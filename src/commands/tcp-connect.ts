@@ -15,7 +15,12 @@ import {
   type StreamOptions,
   streamOptions,
 } from "../cli/options.ts";
-import { checkProxied, type Proxy, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
+import {
+  checkProxyOptions,
+  type ProxyFlag,
+  type ProxyFlags,
+  proxyOptions,
+} from "../cli/proxy-options.ts";
 import { checkTlsOptions, type TlsClientFlags, tlsClientOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
 import { parsePlace } from "../cli/place.ts";
@@ -41,7 +46,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
     )
     .action(async (words: string[], options: Options, command: Command) => {
       needs(command, ["--retry-interval"], "--retry");
-      needs(command, ["--proxy-ca"], "--proxy");
+      checkProxyOptions(options);
       checkTlsOptions(command, "client");
       const { runClient } = await import("./run/client.ts");
       const { socketOptionsOf } = await import("./run/session.ts");
@@ -65,8 +70,7 @@ export function declareTcpConnect(command: Command, context: Context): void {
         );
       }
       const { host = "localhost", port } = parsePlace(words, 1);
-      checkProxied(host, options);
-      const tunnel = options.proxy && (await tunnelOf(options.proxy, options.proxyCa, context));
+      const tunnel = options.proxy && (await tunnelOf(options.proxy, host, options, context));
       const { connectTcp } = await import("../endpoints/tcp-connect.ts");
       const target = {
         host,
@@ -92,8 +96,9 @@ export function declareTcpConnect(command: Command, context: Context): void {
   outputOptions(command);
 }
 
-async function tunnelOf(typed: Proxy, proxyCa: string | undefined, context: Context) {
+async function tunnelOf(typed: ProxyFlag, host: string, { proxyCa }: ProxyFlags, context: Context) {
   const { proxyOf } = await import("./run/proxy.ts");
-  const { tunnelThrough } = await import("../endpoints/tunnel.ts");
+  const { checkDestination, tunnelThrough } = await import("../endpoints/tunnel.ts");
+  checkDestination(typed, host);
   return tunnelThrough(await proxyOf(typed, proxyCa, context));
 }

@@ -24,9 +24,10 @@ export function secureLink(
   return secure(link, host, signal);
 }
 
-/** The connection of a client's TLS link. */
-export function secureConnection(link: SecureLink): Connection {
-  return { ...connectionBehind(link), secured: Promise.resolve(link.session) };
+/** The connection of a client's link, which may be TLS. */
+export function linkConnection(link: Link | SecureLink): Connection {
+  const connection = connectionBehind(link);
+  return "session" in link ? { ...connection, secured: Promise.resolve(link.session) } : connection;
 }
 
 /** A connection that begins with a handshake, which may read what belongs to the connection. */

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
 import { type Connection, connectionOf, type Secure, tcpEnds } from "./connection.ts";
-import { secureConnection } from "./behind-handshake.ts";
+import { linkConnection } from "./behind-handshake.ts";
 import { boundOf, listen, type Listener, type OnAccepted } from "./listener.ts";
 import { SocketReads } from "./socket-reads.ts";
 import { setSocketOptions, type SocketOptions } from "./socket-options.ts";
@@ -85,7 +85,7 @@ export function connectionOnDescriptor(
   setSocketOptions(socket, sockets, emit);
   const ends = endsOf(socket, fd);
   if (secure !== undefined)
-    return secure({ socket, lower: socket, ends }, undefined, signal).then(secureConnection);
+    return secure({ socket, lower: socket, ends }, undefined, signal).then(linkConnection);
   reads.attach(socket);
   return connectionOf(socket, ends, reads);
 }

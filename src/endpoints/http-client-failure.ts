@@ -65,7 +65,7 @@ export function bodyUnwanted(place: HttpPlace, status: number, sent: number): Po
   return failure(place, message, unwantedCode);
 }
 
-export const unwantedCode = "EUNWANTED";
+const unwantedCode = "EUNWANTED";
 
 export function switchedProtocols(place: HttpPlace, protocol: string): PortcatError {
   const to = protocol === "" ? "another protocol" : protocol;

@@ -5,6 +5,7 @@ import { heldForPeer, placeOf } from "./connection.ts";
 import { Answer, type HttpHead, type Listener, mostHeadBytes } from "./http-answer.ts";
 import { bodyUnwanted } from "./http-client-failure.ts";
 import type { HttpLink } from "./http-link.ts";
+import { prematureClose } from "../flow/stream-source.ts";
 import { RequestSink } from "./request-sink.ts";
 
 export type HeaderList = readonly (readonly [name: string, value: string])[];
@@ -33,7 +34,6 @@ const unwantedMs = 1000;
  */
 export function exchange(link: HttpLink, asked: HttpRequest, listener: Listener): Exchange {
   const { socket, lower, ends } = link.link;
-  readOnAfterFailedWrites(socket);
   const outgoing = request({
     agent: link.agent,
     method: asked.method,
@@ -45,8 +45,18 @@ export function exchange(link: HttpLink, asked: HttpRequest, listener: Listener)
   outgoing.once("socket", () => socket.resume());
   if (asked.headFirst) outgoing.flushHeaders();
   const place = placeOf(ends);
-  const answer = new Answer(outgoing, socket, place, listener);
+  let answered: HttpHead | undefined;
+  const answer = new Answer(outgoing, socket, place, {
+    informed: (head) => listener.informed(head),
+    answered: (head) => listener.answered((answered = head)),
+  });
   const sink = new RequestSink(outgoing);
+  // Node says nothing more of a body once the answer is there.
+  const cutOff = (error: Error) =>
+    sink.fail(answered ? bodyUnwanted(place, answered.status, sink.delivered) : error);
+  readOnAfterFailedWrites(socket, cutOff);
+  const closed = () => cutOff(prematureClose());
+  socket.once("close", closed);
   answer.onEnd = (head: HttpHead) => {
     if (sink.over) return;
     const refuse = () => sink.fail(bodyUnwanted(place, head.status, sink.delivered));
@@ -63,6 +73,7 @@ export function exchange(link: HttpLink, asked: HttpRequest, listener: Listener)
     },
     unacknowledged: () => heldForPeer(lower, ends),
     close: () => {
+      socket.off("close", closed);
       link.received += answer.received;
       link.sent += sink.delivered;
       if (!answer.complete || !outgoing.writableFinished) socket.destroy();
@@ -70,22 +81,28 @@ export function exchange(link: HttpLink, asked: HttpRequest, listener: Listener)
   };
 }
 
-const readingOn = new WeakSet<Socket>();
+/** Who is told of a write that has failed: the latest request over a socket. */
+const readingOn = new WeakMap<Socket, (error: Error) => void>();
 
 /**
  * A server may refuse a body and still have told why. When a write fails, Node would destroy the
  * socket, and with it an answer that has arrived; reading goes on to its own end instead.
  */
-function readOnAfterFailedWrites(socket: Socket): void {
-  if (readingOn.has(socket)) return;
-  readingOn.add(socket);
+function readOnAfterFailedWrites(socket: Socket, failed: (error: Error) => void): void {
+  const isNew = !readingOn.has(socket);
+  readingOn.set(socket, failed);
+  if (!isNew) return;
   const destroy = socket.destroy.bind(socket);
   socket.destroy = (error?: NodeJS.ErrnoException) => {
     if (error?.syscall !== "write" || socket.readableEnded) return destroy(error);
     // A stream that has had an error takes no more from the system.
-    const { _readableState: state } = socket as unknown as { _readableState: { errored: unknown } };
+    const { _readableState: state } = socket as unknown as {
+      _readableState?: { errored?: unknown };
+    };
+    if (state?.errored === undefined) return destroy(error);
     state.errored = null;
     socket.once("end", () => destroy());
+    readingOn.get(socket)?.(error);
     return socket;
   };
 }

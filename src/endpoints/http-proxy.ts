@@ -33,6 +33,7 @@ export function askHttpProxy(
       createConnection: () => socket,
     });
     const aborted = () => reject(signal.reason as Error);
+    if (signal.aborted) return aborted();
     signal.addEventListener("abort", aborted, { once: true });
     const over = () => signal.removeEventListener("abort", aborted);
     asked.on("error", (error) => {

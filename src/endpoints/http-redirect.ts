@@ -23,7 +23,7 @@ const ofBody = /^(content-.*|transfer-encoding|expect)$/i;
  */
 export function redirected(from: Redirectable, head: HttpHead): Redirectable | undefined {
   const location = head.headers.find(([name]) => name.toLowerCase() === "location")?.[1];
-  if (location === undefined || !statuses.includes(head.status)) return undefined;
+  if (!location || !statuses.includes(head.status)) return undefined;
   const url = targetOf(location, from.url);
   if (from.url.protocol === "https:" && url.protocol !== "https:")
     throw refused(`from https:// to ${url.href}, where anybody could listen`);
@@ -57,6 +57,7 @@ function targetOf(location: string, from: URL): URL {
     throw refused("to a Location that is no URL");
   }
   if (!/^https?:$/.test(url.protocol)) throw refused(`to ${url.protocol}, which is not HTTP`);
+  if (url.port === "0") throw refused(`to ${url.origin}, which is no port`);
   url.username = "";
   url.password = "";
   url.hash = "";

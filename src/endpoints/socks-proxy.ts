@@ -77,6 +77,7 @@ export function askSocksProxy(
     client.on("error", ({ message }) => over(refusalOf(message)));
     for (const event of ["end", "close"]) socket.on(event, left);
     socket.on("error", over);
+    if (signal.aborted) return aborted();
     signal.addEventListener("abort", aborted);
     client.connect(conversation);
     socket.on("readable", readOn);

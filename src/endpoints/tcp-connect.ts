@@ -1,5 +1,5 @@
 import type { Emit } from "../events.ts";
-import { connectionBehind, secureConnection, secureLink } from "./behind-handshake.ts";
+import { linkConnection, secureLink } from "./behind-handshake.ts";
 import {
   type Connection,
   connectionOf,
@@ -30,10 +30,8 @@ export async function connectTcp(
   signal: AbortSignal,
   emit: Emit,
 ): Promise<Connection> {
-  if (target.secure !== undefined || target.tunnel !== undefined) {
-    const link = await linkTcp(target, signal, emit);
-    return "session" in link ? secureConnection(link) : connectionBehind(link);
-  }
+  if (target.secure !== undefined || target.tunnel !== undefined)
+    return linkConnection(await linkTcp(target, signal, emit));
   return withDeadline(target.timeoutMs, signal, async (signal, deadline) => {
     const { socket, reads } = await dialTcp(target, "ours", deadline, signal, emit);
     setSocketOptions(socket, target, emit);

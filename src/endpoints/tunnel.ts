@@ -1,4 +1,4 @@
-import { causeInWords, codeOf, ExitCode, PortcatError } from "../errors.ts";
+import { causeInWords, codeOf, ExitCode, PortcatError, usageError } from "../errors.ts";
 import { type Emit, hostPort } from "../events.ts";
 import { asciiName, isIP } from "../ip.ts";
 import { secureLink } from "./behind-handshake.ts";
@@ -77,6 +77,27 @@ function throughProxy(link: Link, { host, port }: Destination): Link {
   return { socket, lower, ends: { ...ends, remote, proxy: ends.remote } };
 }
 
+/** Why a proxy of this protocol cannot be asked for a host; undefined where it can. */
+function whyNot(protocol: Proxy["protocol"], host: string): string | undefined {
+  if (host.includes("%")) return `a proxy knows no interface of this machine: ${host}`;
+  if (protocol.startsWith("socks4")) {
+    if (isIP(host) === 6)
+      return `a ${protocol} proxy knows no IPv6 addresses, as ${host}; socks5 and http do`;
+    // SOCKS 4a says so that a name follows.
+    if (isIP(host) === 4 && host.startsWith("0.0.0."))
+      return `a ${protocol} proxy cannot be asked for ${host}`;
+  }
+  const { length } = asciiName(host);
+  if (length > 0 && length <= 255) return undefined;
+  return `a proxy cannot be asked for ${host}: it is no name of DNS (RFC 5890)`;
+}
+
+/** @throws PortcatError (exit code 2) when a proxy of this protocol cannot be asked for a host that was typed */
+export function checkDestination({ protocol }: Pick<Proxy, "protocol">, host: string): void {
+  const why = whyNot(protocol, host);
+  if (why !== undefined) throw usageError(why);
+}
+
 /** @throws PortcatError when the name is for us to resolve, and does not (exit code 3) */
 async function destinationFor(
   proxy: Proxy,
@@ -86,12 +107,8 @@ async function destinationFor(
 ): Promise<Destination> {
   const { protocol } = proxy;
   // Where a redirect leads was not typed.
-  if (isIP(host) === 6 && protocol.startsWith("socks4"))
-    throw proxyError(
-      `a ${protocol} proxy cannot be asked for ${host}: it knows no IPv6 (EPROXY)`,
-      proxy,
-      undefined,
-    );
+  const why = whyNot(protocol, host);
+  if (why !== undefined) throw proxyError(`${why} (EPROXY)`, proxy, undefined);
   if (isIP(host) !== 0) return { host, port };
   if (protocol !== "socks4") return { host: asciiName(host), port };
   const [first] = await resolveHost({ host, port, family: 4 }, signal, emit);

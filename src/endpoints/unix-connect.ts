@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, ExitCode, systemError } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { connectionBehind, secureConnection, secureLink } from "./behind-handshake.ts";
+import { linkConnection, secureLink } from "./behind-handshake.ts";
 import {
   type Connection,
   connectionOf,
@@ -36,10 +36,7 @@ export async function connectUnix(
   emit: Emit,
 ): Promise<Connection> {
   const { path, timeoutMs, secure } = target;
-  if (secure !== undefined) {
-    const link = await linkUnix(target, signal, emit);
-    return "session" in link ? secureConnection(link) : connectionBehind(link);
-  }
+  if (secure !== undefined) return linkConnection(await linkUnix(target, signal, emit));
   return withDeadline(timeoutMs, signal, async (signal, deadline) => {
     const { socket, reads } = await dialUnix(path, "ours", deadline, signal, emit);
     return connectionOf(socket, { transport: "unix", path }, reads);

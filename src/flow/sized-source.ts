@@ -22,7 +22,7 @@ export class SizedSource implements Source {
     return this.#source.lent;
   }
 
-  start(to: Receiver, failed: (error: unknown) => void): void {
+  start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void {
     let left = this.#bytes;
     const over = () => {
       left = -1;
@@ -40,7 +40,7 @@ export class SizedSource implements Source {
     const end = () => {
       if (left > 0) failed(shrunk(this.#bytes - left, this.#bytes));
     };
-    this.#source.start({ write, end }, failed);
+    this.#source.start({ write, end }, failed, chunkBytes);
   }
 
   stop(): void {

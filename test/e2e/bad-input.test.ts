@@ -234,8 +234,8 @@ describe("an impossible combination is a usage error, exit code 2, and nothing i
       /--proxy cannot be used with --unix/,
     ],
     ["http request http://[::1]/ --proxy socks4://127.0.0.1:1", /a socks4 proxy knows no IPv6/],
-    ["http request http://db.test/ --proxy-ca file", /--proxy-ca needs --proxy/],
-    ["tcp connect 127.0.0.1 9 --proxy-ca file", /--proxy-ca needs --proxy/],
+    ["http request http://db.test/ --proxy-ca file", /--proxy-ca needs an https:\/\/ proxy/],
+    ["tcp connect 127.0.0.1 9 --proxy-ca file", /--proxy-ca needs an https:\/\/ proxy/],
     [
       "tcp connect 127.0.0.1 9 --proxy http://127.0.0.1:1 --proxy-ca file",
       /--proxy-ca needs an https:\/\/ proxy/,

@@ -117,6 +117,6 @@ describe("http request --proxy", () => {
     const url = `socks4://127.0.0.1:${String(port)}`;
     const tool = requesting(["http://127.0.0.9/", "--follow", "--proxy", url]);
     expect((await tool.ended).code).toBe(10);
-    expect(tool.all("error")[0]?.message).toContain("it knows no IPv6");
+    expect(tool.all("error")[0]?.message).toContain("knows no IPv6 addresses");
   });
 });

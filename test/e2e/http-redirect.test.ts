@@ -56,6 +56,54 @@ describe("with --follow a redirect", () => {
     expect(tool.all("redirect")).toMatchObject([{ status, method: next, url: `${origin}/there` }]);
   });
 
+  test("to the same origin has a new connection where nobody may send it twice", async () => {
+    const { origin, asked } = await httpServer(leading);
+    expect((await following([`${origin}/307`, "-d", "once"]).ended).code).toBe(0);
+    expect(asked.map(({ method }) => method)).toEqual(["POST", "POST"]);
+    expect(new Set(asked.map(({ from }) => from)).size).toBe(2);
+  });
+
+  test("to port 0 is refused", async () => {
+    const { origin } = await httpServer(leading);
+    const tool = following([`${origin}/302?to=http://127.0.0.1:0/`]);
+    expect((await tool.ended).code).toBe(1);
+    expect(tool.all("error")).toMatchObject([{ code: "EREDIRECT" }]);
+  });
+
+  test("that leads nowhere is an answer like any other", async () => {
+    const { url, requests } = await rawServer(
+      "HTTP/1.1 302 Found\r\nLocation:\r\nContent-Length: 2\r\n\r\nhi",
+    );
+    expect(await following([url]).ended).toMatchObject({ code: 0, stdout: Buffer.from("hi") });
+    expect(requests()).toHaveLength(1);
+  });
+
+  test("to an address of the other family than -4 asks for is not followed", async () => {
+    const { origin, asked } = await httpServer(leading);
+    const tool = following([`${origin}/302?to=http://[::1]:9/`, "-4"]);
+    expect((await tool.ended).code).toBe(1);
+    expect(tool.all("error")).toMatchObject([{ code: "EREDIRECT" }]);
+    expect(tool.all("error")[0]?.message).toContain("but -4 asks for IPv4");
+    expect(asked).toHaveLength(1);
+  });
+
+  test("takes neither the name nor the certificate of --servername and --cert to another origin", async () => {
+    const ca = await authority();
+    const there = await httpServer((_, response) => response.end("there"), {
+      tls: await issue({ by: ca }),
+    });
+    const here = await httpServer(
+      (_, response) => response.writeHead(302, { Location: there.origin }).end(),
+      { tls: await issue({ by: ca, name: "here.test", names: ["here.test"] }) },
+    );
+    const tool = following([here.origin, "--ca", ca.certFile, "--servername", "here.test"]);
+    expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("there") });
+    expect(tool.all("connected").map(({ tls }) => tls?.subject)).toEqual([
+      "here.test",
+      "localhost",
+    ]);
+  });
+
   test("to the same origin goes over the same connection", async () => {
     const { origin, asked } = await httpServer(leading);
     const tool = following([`${origin}/301?to=302?to=/303`]);

@@ -1,5 +1,7 @@
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
 import { content, descriptorOf, fileWith, mebibyte, newFile, sha256 } from "../helpers/content.ts";
@@ -30,6 +32,18 @@ const errorOf = (tool: Tool) => {
 };
 
 describe("an answer", () => {
+  test("may have words and headers in UTF-8", async () => {
+    const head = Buffer.from("HTTP/1.1 404 Grüße\r\nX-Name: bücher\r\nContent-Length: 0\r\n\r\n");
+    const { url } = await rawServer(head.toString("latin1"));
+    const tool = requesting([url, "--fail", "--include"]);
+    const { code, stdout } = await tool.ended;
+    expect([code, stdout.equals(head)]).toEqual([11, true]);
+    const [response] = tool.all("response");
+    expect(response).toMatchObject({ reason: "Grüße" });
+    expect(response?.headers).toContainEqual(["X-Name", "bücher"]);
+    expect(errorOf(tool)?.message).toContain("404 Grüße");
+  });
+
   test("goes to stdout byte for byte, and is told with its head and its times", async () => {
     const { bytes } = content(mebibyte);
     const { origin, asked } = await httpServer((_, response) => {
@@ -298,15 +312,87 @@ describe("a request", () => {
     ]);
   });
 
+  test.each(["Content-Length: 5", "Trailer: X", "Transfer-Encoding: gzip"])(
+    "has no header '%s', for it follows from the body",
+    async (header) => {
+      const tool = requesting(["http://127.0.0.1:1/", "-d", "x", "-H", header]);
+      expect((await tool.ended).code).toBe(2);
+      expect(errorOf(tool)?.message).toMatch(/ follows from the body, and cannot be given$/);
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "is sent whole of a file whose size the system does not tell",
+    async () => {
+      const { origin, asked } = await echo();
+      expect((await requesting([origin, "-d", "@/proc/self/status"]).ended).code).toBe(0);
+      expect(asked[0]?.body.toString()).toMatch(/^Name:\t\S+\n[^]*\n$/);
+    },
+  );
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "of a file that we may not read is known before anything is opened",
+    async () => {
+      const path = join(temporaryFolder(), "body");
+      chmodSync(dirname(path), 0o755);
+      writeFileSync(path, "secret", { mode: 0o600 });
+      const tool = requesting(["http://127.0.0.1:1/", "-d", `@${path}`], { uid: 65534 });
+      expect((await tool.ended).code).toBe(1);
+      expect(errorOf(tool)?.message).toBe(`cannot read ${path}: permission denied (EACCES)`);
+    },
+  );
+
+  test.each([
+    ["closes", 200, 8],
+    ["closes", 413, 11],
+    ["resets", 200, 8],
+    ["resets", 413, 11],
+  ])(
+    "that a server %s upon, behind its %i, is an answer and exit code %i, and no success",
+    async (how, status, exitCode) => {
+      const { port, client } = await startServer();
+      const path = join(temporaryFolder(), "body");
+      writeFileSync(path, Buffer.alloc(64 * mebibyte));
+      const url = `http://127.0.0.1:${String(port)}/`;
+      const tool = requesting([url, "-d", `@${path}`, "--fail"]);
+      const peer = await client();
+      const { socket } = peer;
+      while (peer.received().length < mebibyte) await once(socket, "data");
+      socket.pause();
+      socket.write(`HTTP/1.1 ${String(status)} X\r\nContent-Length: 3\r\n\r\nabc`);
+      await tool.event("response");
+      if (how === "resets") socket.resetAndDestroy();
+      else socket.destroy();
+      const { code, stdout } = await tool.ended;
+      expect([code, stdout.toString()]).toEqual([exitCode, "abc"]);
+      expect(tool.all("closed")).toMatchObject([{ received: 3 }]);
+      expect(errorOf(tool)?.code).toBe(status === 200 ? "EUNWANTED" : "ESTATUS");
+    },
+  );
+
+  unix(
+    "of a FIFO that nobody writes to holds up neither --timeout nor what is written later",
+    async () => {
+      const path = join(temporaryFolder(), "fifo");
+      execFileSync("mkfifo", [path]);
+      const { origin, asked } = await echo();
+      const late = requesting([origin, "-d", `@${path}`, "--timeout", "500ms"]);
+      expect((await late.ended).code).toBe(5);
+      const tool = requesting([origin, "-d", `@${path}`]);
+      await tool.event("connected");
+      writeFileSync(path, "written later");
+      expect((await tool.ended).code).toBe(0);
+      expect(asked.at(-1)?.body.toString()).toBe("written later");
+    },
+  );
+
   test("without a body says so where one is expected, and nowhere else", async () => {
     const { origin, asked } = await echo();
     await requesting([origin, "-X", "POST"]).ended;
     await requesting([origin, "-X", "DELETE"]).ended;
-    expect(asked.map(({ headers }) => headers["content-length"])).toEqual(["0", undefined]);
-    expect(asked.map(({ headers }) => headers["transfer-encoding"])).toEqual([
-      undefined,
-      undefined,
-    ]);
+    await requesting([origin, "-X", "SEARCH"]).ended;
+    expect(asked.map(({ headers }) => headers["content-length"])).toEqual(["0", undefined, "0"]);
+    for (const { headers } of asked) expect(headers).not.toHaveProperty("transfer-encoding");
   });
 
   unix("without --data leaves stdin to others", async () => {
@@ -503,7 +589,7 @@ describe("a command line that cannot work is a usage error, exit code 2", () => 
     ["a space", ["http://h/a b"], /written %20/],
     ["a method", ["h", "-X", "A B"], /--method is not valid/],
     ["CONNECT", ["h", "-X", "connect"], /CONNECT is for proxies/],
-    ["a header without a colon", ["h", "-H", "secret"], /expected 'Name: value'/],
+    ["a header without a colon", ["h", "-H", "secret"], /expected a header such as 'Name: value'/],
     ["a header's name", ["h", "-H", "a secret: b"], /--header is not valid/],
     ["a header's value", ["h", "-H", "A: secret\n" + "b"], /--header A is not valid/],
     ["TLS for http://", ["http://h", "--pin", pin], /--pin cannot be used with an http:\/\/ URL/],

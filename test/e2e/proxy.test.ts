@@ -396,6 +396,16 @@ test.each(["--prox", "--Proxy"])(
   },
 );
 
+test.each([
+  ["an option's value", ["tcp", "connect", "a", "80", "--retry", "http://joe:s3cret@p"]],
+  ["a place", ["tcp", "connect", "socks5://joe:s3cret@p:80"]],
+  ["a place of UDP", ["udp", "send", "http://joe:s3cret@p", "80", "x"]],
+])("the password of a URL is not told where it stands for %s", async (_, typed) => {
+  const { code, stderr } = await portcat(typed).ended;
+  expect(code).toBe(2);
+  expect(stderr).not.toContain("s3cret");
+});
+
 describe("TLS", () => {
   test("that a target does not speak in time is not the proxy's fault", async () => {
     const { port } = await scriptedProxy("http", (socket) => socket.write(conversations.http.yes));

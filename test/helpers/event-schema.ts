@@ -71,14 +71,6 @@ function fits(value: unknown, type: ts.Type): boolean {
     const [element] = checker.getTypeArguments(type as ts.TypeReference);
     return Array.isArray(value) && value.every((each) => element && fits(each, element));
   }
-  if (checker.isTupleType(type)) {
-    const elements = checker.getTypeArguments(type as ts.TypeReference);
-    return (
-      Array.isArray(value) &&
-      value.length === elements.length &&
-      elements.every((element, at) => fits(value[at], element))
-    );
-  }
   const fields = value as Record<string, unknown>;
   const properties = checker.getPropertiesOfType(type);
   return (

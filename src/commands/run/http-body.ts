@@ -1,8 +1,18 @@
-import { createReadStream, fstatSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import { readDescriptor } from "../../endpoints/socket-reads.ts";
 import { openStdin, stdinIsNull } from "../../endpoints/stdin.ts";
-import { codeOf, systemError } from "../../errors.ts";
+import { codeOf, systemError, usageError } from "../../errors.ts";
 import { BytesSource } from "../../flow/bytes-source.ts";
-import type { Source } from "../../flow/chunk.ts";
+import type { Nature, Receiver, Source } from "../../flow/chunk.ts";
 import { FileSource } from "../../flow/file-source.ts";
 import { SizedSource } from "../../flow/sized-source.ts";
 import { StreamSource } from "../../flow/stream-source.ts";
@@ -33,6 +43,7 @@ export const noSource: Source = {
  */
 export function bodyOf(data: string): Body {
   if (data === "-" || data === "@-") return ofStdin();
+  if (data === "@") throw usageError("--data: expected the path of a file after @");
   return data.startsWith("@") ? ofFile(data.slice(1)) : ofText(data);
 }
 
@@ -53,51 +64,103 @@ function isJson(text: string): boolean {
 }
 
 function ofFile(path: string): Body {
-  const stats = fileOf(path);
-  const open = (): Source =>
-    stats.isFile()
-      ? new SizedSource(new FileSource(openSync(path, "r")), stats.size)
-      : streamOf(path);
+  const bytes = sizeOf(path);
   return {
-    bytes: stats.isFile() ? stats.size : undefined,
-    repeatable: stats.isFile(),
-    open: () => named(path, open()),
+    bytes: typeof bytes === "number" ? bytes : undefined,
+    repeatable: bytes !== "pipe" && bytes !== "device",
+    open: () => new FileBody(path, bytes),
   };
 }
 
-function fileOf(path: string): Stats {
+/**
+ * How many bytes a file has: "unknown" where the system says none and there are some, as in /proc;
+ * "pipe" and "device" for what is not looked into.
+ */
+type Size = number | "unknown" | "pipe" | "device";
+
+function sizeOf(path: string): Size {
   try {
     const stats = statSync(path);
     if (stats.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
-    return stats;
+    if (stats.isFIFO()) return "pipe";
+    if (!stats.isFile()) return "device";
+    const descriptor = openSync(path, "r");
+    try {
+      const hasMore = readSync(descriptor, Buffer.alloc(1)) > 0;
+      return stats.size === 0 && hasMore ? "unknown" : stats.size;
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
-    throw systemError(`cannot read ${path}`, error);
+    throw cannotRead(path, error);
   }
 }
 
-function streamOf(path: string): Source {
-  const stream = createReadStream(path);
-  return new StreamSource(stream, "stream", () => stream.destroy());
-}
+const cannotRead = (path: string, error: unknown) => systemError(`cannot read ${path}`, error);
 
-/** A source whose failures name the file. */
-function named(path: string, source: Source): Source {
-  return {
-    nature: source.nature,
-    get lent() {
-      return source.lent;
-    },
-    start: (to, failed) =>
-      source.start(to, (error) => failed(systemError(`cannot read ${path}`, error))),
-    stop: () => source.stop(),
-  };
+/** A file that is opened when it is read, and closed behind that. */
+class FileBody implements Source {
+  readonly nature: Nature;
+  readonly #path: string;
+  readonly #size: Size;
+  #source: Source | undefined;
+  #close: () => void = () => undefined;
+
+  constructor(path: string, size: Size) {
+    this.#path = path;
+    this.#size = size;
+    this.nature = size === "pipe" || size === "device" ? "stream" : "file";
+  }
+
+  get lent() {
+    return this.#source?.lent ?? 0;
+  }
+
+  start(to: Receiver, failed: (error: unknown) => void, chunkBytes?: number): void {
+    const fail = (error: unknown) => {
+      this.stop();
+      failed(cannotRead(this.#path, error));
+    };
+    try {
+      this.#source = this.#open();
+    } catch (error) {
+      return fail(error);
+    }
+    const end = () => {
+      this.stop();
+      to.end();
+    };
+    this.#source.start({ write: (chunk) => to.write(chunk), end }, fail, chunkBytes);
+  }
+
+  stop(): void {
+    this.#source?.stop();
+    this.#close();
+    this.#close = () => undefined;
+  }
+
+  #open(): Source {
+    // One that has no writer yet would hold up more than us.
+    if (this.#size === "pipe")
+      return readDescriptor(openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK));
+    if (this.#size === "device") {
+      const stream = createReadStream(this.#path);
+      return new StreamSource(stream, "stream", () => stream.destroy());
+    }
+    const descriptor = openSync(this.#path, "r");
+    this.#close = () => closeSync(descriptor);
+    const source = new FileSource(descriptor);
+    return this.#size === "unknown" ? source : new SizedSource(source, this.#size);
+  }
 }
 
 function ofStdin(): Body {
   if (stdinIsNull()) return { bytes: 0, repeatable: true, open: () => noSource };
   const stats = fstatSync(0);
   const begin = stats.isFile() ? positionOf(0) : undefined;
-  if (begin === undefined) return { bytes: undefined, repeatable: false, open: openStdin };
+  // Of files as in /proc the system tells no size.
+  if (begin === undefined || stats.size === 0)
+    return { bytes: undefined, repeatable: false, open: openStdin };
   const bytes = Math.max(0, stats.size - begin);
   let opened = false;
   const open = () => {

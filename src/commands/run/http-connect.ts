@@ -1,3 +1,4 @@
+import { hostOf } from "../../cli/http-url.ts";
 import { familyOf } from "../../cli/options.ts";
 import type { Link, Secure, SecureLink } from "../../endpoints/connection.ts";
 import { linkTcp } from "../../endpoints/tcp-connect.ts";
@@ -106,8 +107,6 @@ function linkTo(
   };
   return linkTcp(target, signal, emit);
 }
-
-export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
 
 const portOf = ({ port, protocol }: URL): number =>
   port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);

@@ -35,10 +35,12 @@ export function headersOf(
   ];
 }
 
+/** Methods of which nobody expects a body (RFC 9110, section 9.3). */
+const bodiless: readonly string[] = ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"];
+
 /** How the server knows where the body ends (RFC 9112, section 6). */
 function framing(method: string, body: Body | undefined): [string, string][] {
-  if (body === undefined)
-    return ["POST", "PUT", "PATCH"].includes(method) ? [["Content-Length", "0"]] : [];
+  if (body === undefined) return bodiless.includes(method) ? [] : [["Content-Length", "0"]];
   return body.bytes === undefined
     ? [["Transfer-Encoding", "chunked"]]
     : [["Content-Length", String(body.bytes)]];

@@ -1,9 +1,12 @@
-import type { TypedHeader } from "../../cli/http-request-options.ts";
+import type { TypedHeader } from "../../cli/http-header.ts";
+import { hostOf } from "../../cli/http-url.ts";
+import { familyOf } from "../../cli/options.ts";
 import type { Secure } from "../../endpoints/connection.ts";
 import { peerOf, placeOf } from "../../endpoints/connection.ts";
 import type { HttpHead } from "../../endpoints/http-answer.ts";
 import { exchange, type HeaderList } from "../../endpoints/http-client.ts";
 import { bodyUnwanted } from "../../endpoints/http-client-failure.ts";
+import { asText } from "../../endpoints/http-text.ts";
 import { HttpLink } from "../../endpoints/http-link.ts";
 import { redirected, type Redirectable, refused } from "../../endpoints/http-redirect.ts";
 import { forwardingRefused } from "../../endpoints/http-proxy.ts";
@@ -18,6 +21,7 @@ import { LateSink } from "../../flow/late-sink.ts";
 import { relay, type RelayRules } from "../../flow/relay.ts";
 import { printable } from "../../flow/stages/printable.ts";
 import type { Context } from "../context.ts";
+import type { TlsClientFlags } from "../../cli/tls-options.ts";
 import type { HttpRequestOptions } from "../http-request.ts";
 import { type Body, bodyOf, noSource } from "./http-body.ts";
 import { connectTo, isForwarded, type Took, tenths } from "./http-connect.ts";
@@ -37,7 +41,10 @@ export interface Typed {
 const mostRedirects = 10;
 /** How long a server may keep us waiting for its 100 Continue (RFC 9110, section 10.1.1). */
 const continueMs = 1000;
-/** Methods whose request may be sent again when a connection that was left open has closed meanwhile. */
+/**
+ * Methods whose request may be sent again when a connection that was left open has closed meanwhile.
+ * Others have a new one, for nobody knows whether they were heard (RFC 9112, section 9.3.1).
+ */
 const idempotent: readonly string[] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
 
 /** Sends a request, and those that its redirects lead to, and writes the body of the answer to stdout. */
@@ -82,15 +89,23 @@ async function secureFor(
   url: URL,
   options: HttpRequestOptions,
   context: Context,
-): Promise<() => Promise<Secure>> {
-  let made: Secure | undefined;
-  const make = async () =>
-    (made ??= (await import("./tls.ts")).clientTls({ alpn: ["http/1.1"], ...options }, context));
+): Promise<SecureFor> {
   const { ca, cert, pin, ciphers } = options;
+  const everywhere = { ...options };
+  for (const flag of ["servername", "pin", "cert", "key"] as const)
+    Reflect.deleteProperty(everywhere, flag);
+  let here: Secure | undefined;
+  let elsewhere: Secure | undefined;
+  const make = async (flags: TlsClientFlags) =>
+    (await import("./tls.ts")).clientTls({ alpn: ["http/1.1"], ...flags }, context);
   const told = [ca, cert, pin, ciphers].some((each) => each !== undefined);
-  if (url.protocol === "https:" || told) await make();
-  return make;
+  if (url.protocol === "https:" || told) here = await make(options);
+  return async ({ origin }) =>
+    origin === url.origin ? (here ??= await make(options)) : (elsewhere ??= await make(everywhere));
 }
+
+/** What speaks TLS with the server of a URL. The name, pin and certificate typed are for that of the URL typed. */
+type SecureFor = (url: URL) => Promise<Secure>;
 
 /** One request and its answer, so far. */
 interface Course {
@@ -103,7 +118,7 @@ interface Course {
 class Run {
   readonly #agent: string;
   readonly #body: Body | undefined;
-  readonly #secure: () => Promise<Secure>;
+  readonly #secure: SecureFor;
   readonly #proxy: Proxy | undefined;
   readonly #options: HttpRequestOptions;
   readonly #context: Context;
@@ -115,7 +130,7 @@ class Run {
   constructor(
     agent: string,
     body: Body | undefined,
-    secure: () => Promise<Secure>,
+    secure: SecureFor,
     proxy: Proxy | undefined,
     options: HttpRequestOptions,
     context: Context,
@@ -132,7 +147,7 @@ class Run {
   /** Sends a request. @returns the one that its answer leads to, if it does. @throws PortcatError */
   async ask(asked: Redirectable): Promise<Redirectable | undefined> {
     const body = asked.keepsBody ? this.#body : undefined;
-    const { link, took, used } = await this.#linkFor(asked.url);
+    const { link, took, used } = await this.#linkFor(asked);
     const course: Course = {};
     const begun = performance.now();
     const { failure, complete, sent } = await this.#exchange(link, asked, body, course);
@@ -180,13 +195,17 @@ class Run {
   }
 
   /** The link there is, where it leads there and is free, or a new one. */
-  async #linkFor(url: URL): Promise<{ link: HttpLink; took: Took; used: boolean }> {
+  async #linkFor({
+    url,
+    method,
+  }: Redirectable): Promise<{ link: HttpLink; took: Took; used: boolean }> {
     // Node lets go of a connection a turn after the answer.
     if (this.#link !== undefined) await new Promise((resolve) => setImmediate(resolve));
-    if (this.#link?.reusable === true && this.#origin === url.origin)
+    const mayReuse = idempotent.includes(method) && this.#origin === url.origin;
+    if (this.#link?.reusable === true && mayReuse)
       return { link: this.#link, took: { resolve: null, connect: null, tls: null }, used: true };
     this.leave("end");
-    const secure = url.protocol === "https:" ? await this.#secure() : undefined;
+    const secure = url.protocol === "https:" ? await this.#secure(url) : undefined;
     const { link, tls, took } = await connectTo(
       url,
       secure,
@@ -209,8 +228,11 @@ class Run {
     if (!expects || body === undefined) source.begin();
     const waited = setTimeout(() => source.begin(), continueMs);
     const peer = peerOf(link.link.ends);
-    const tell = ({ status, reason, version, headers }: HttpHead) =>
+    const tell = ({ status, version, ...head }: HttpHead) => {
+      const reason = asText(head.reason);
+      const headers = head.headers.map(([name, value]): [string, string] => [name, asText(value)]);
       emit({ event: "response", id: link.id, peer, status, reason, headers, version });
+    };
     const answering = exchange(
       link,
       {
@@ -252,6 +274,7 @@ class Run {
       if (next === undefined) return;
       if (this.#options.unix !== undefined && next.url.origin !== asked.url.origin)
         throw refused(`to ${next.url.href}, which is not at --unix`);
+      this.#checkFamily(next.url);
       if (next.keepsBody && this.#body?.repeatable === false)
         throw refused(`to ${next.url.href}, for the body is a stream, which cannot be sent twice`);
       course.next = next;
@@ -261,6 +284,16 @@ class Run {
     } catch (error) {
       if (!(error instanceof PortcatError)) throw error;
       course.refusal = error;
+    }
+  }
+
+  /** @throws PortcatError where the family that was asked for keeps us from going there */
+  #checkFamily(url: URL): void {
+    if (this.#proxy !== undefined || this.#options.unix !== undefined) return;
+    try {
+      familyOf(this.#options, hostOf(url), this.#options.source);
+    } catch (error) {
+      throw refused(`to ${url.href}: ${(error as Error).message}`);
     }
   }
 
@@ -305,7 +338,7 @@ function denied(
   { status, reason }: HttpHead,
   at: { address: string; port?: number },
 ): PortcatError {
-  const answer = `${String(status)}${reason === "" ? "" : ` ${reason}`}`;
+  const answer = `${String(status)} ${asText(reason)}`.trim();
   return new PortcatError(`${url.origin}${url.pathname} answered ${answer} (ESTATUS)`, {
     exitCode: ExitCode.denied,
     code: "ESTATUS",

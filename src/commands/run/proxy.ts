@@ -1,4 +1,4 @@
-import { type Proxy as ProxyFlag, withCredentials } from "../../cli/proxy-options.ts";
+import { type ProxyFlag, withCredentials } from "../../cli/proxy-options.ts";
 import type { Proxy } from "../../endpoints/tunnel.ts";
 import type { Context } from "../context.ts";
 
