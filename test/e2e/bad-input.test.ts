@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { fileInput, unread } from "../helpers/input.ts";
 import { watchOpened } from "../helpers/opened.ts";
-import { connectPeer, startServer } from "../helpers/sockets.ts";
+import { connectPeer, freePort, startServer } from "../helpers/sockets.ts";
 import { bin, portcat, Running, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const words = (line: string) => line.split(" ");
@@ -341,13 +341,7 @@ async function failsWith(tool: Tool, { exitCode, says, ...fields }: Failure): Pr
   expect({ code: ended.code, signal: ended.signal }).toEqual({ code: exitCode, signal: null });
 }
 
-/** A TCP and a UDP port that nobody has. */
-async function freePort(): Promise<number> {
-  const { server, port } = await startServer();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
+/** A UDP port that nobody has. */
 async function udpPort(): Promise<number> {
   const socket = createSocket("udp4");
   onTestFinished(() => void socket.close());

@@ -3,6 +3,7 @@ import { authority, issue } from "../helpers/certificates.ts";
 import { content, mebibyte, sha256 } from "../helpers/content.ts";
 import { httpServer } from "../helpers/http-servers.ts";
 import { conversations, httpProxy, scriptedProxy } from "../helpers/proxies.ts";
+import { freePort } from "../helpers/sockets.ts";
 import { type StartOptions, Tool } from "../helpers/tool.ts";
 
 const requesting = (args: readonly string[], options: StartOptions = {}) =>
@@ -96,7 +97,11 @@ describe("http request --proxy", () => {
     const refused = requesting(["https://db.test/", "--proxy", proxy]);
     expect((await refused.ended).code).toBe(10);
     expect(refused.all("error")).toMatchObject([{ code: "EPROXYDENIED" }]);
-    const gone = requesting(["http://db.test/", "--proxy", "http://127.0.0.1:1"]);
+    const gone = requesting([
+      "http://db.test/",
+      "--proxy",
+      `http://127.0.0.1:${String(await freePort())}`,
+    ]);
     expect((await gone.ended).code).toBe(10);
     expect(gone.all("error")).toMatchObject([{ code: "ECONNREFUSED" }]);
   });

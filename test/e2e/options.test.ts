@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type AddressInfo, Socket } from "node:net";
+import { createServer, Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -18,7 +18,7 @@ import { fullListener } from "../helpers/full-listener.ts";
 import { hostsCanBeReplaced, portcatWithHosts } from "../helpers/namespace.ts";
 import { hasTerminals, onTerminal } from "../helpers/pseudo-terminal.ts";
 import { frozenClient } from "../helpers/readers.ts";
-import { connectPeer, peerOn, startServer } from "../helpers/sockets.ts";
+import { connectPeer, freePort, peerOn, startServer } from "../helpers/sockets.ts";
 import { bin, portcat, Running, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const isLinux = process.platform === "linux";
@@ -26,16 +26,6 @@ const hasIPv6 = Object.values(networkInterfaces()).some((each) =>
   each?.some(({ address }) => address === "::1"),
 );
 const localhost = "127.0.0.1";
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-async function freePort(address = localhost): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** A client that sends nothing, and is told these bytes and the end. */
 async function told(bytes: Buffer | string, start: (port: number) => Running): Promise<Running> {

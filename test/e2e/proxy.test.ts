@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
 import { content, fileWith, mebibyte, sha256 } from "../helpers/content.ts";
 import { conversations, httpProxy, scriptedProxy } from "../helpers/proxies.ts";
-import { startServer } from "../helpers/sockets.ts";
+import { freePort, startServer } from "../helpers/sockets.ts";
 import { portcat, Tool } from "../helpers/tool.ts";
 
 type Protocol = keyof typeof conversations;
@@ -352,7 +352,7 @@ describe("credentials", () => {
       "http://127.0.0.1:{port}",
       { PORTCAT_PROXY_AUTH: `joe:${secret}` },
     ],
-    ["a proxy that is not there", "socks5://joe:s3cret@127.0.0.1:1", {}],
+    ["a proxy that is not there", "socks5://joe:s3cret@127.0.0.1:{closed}", {}],
     ["a proxy without TLS", "https://joe:s3cret@127.0.0.1:{port}", {}],
     ["a URL of another kind", "ftp://joe:s3cret@127.0.0.1:1", {}],
     ["a URL without a scheme", "joe:s3cret@127.0.0.1:1", {}],
@@ -371,7 +371,9 @@ describe("credentials", () => {
     const proxy = await scriptedProxy("http", (socket) =>
       socket.end("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\n\r\n"),
     );
-    const filled = url.replace("{port}", String(proxy.port));
+    const filled = url
+      .replace("{port}", String(proxy.port))
+      .replace("{closed}", String(await freePort()));
     const { code, stderr } = await portcat(
       proxied(filled, "127.0.0.1", "80", "-v", "-w", "300ms"),
       {

@@ -1,5 +1,12 @@
 import { once } from "node:events";
-import { connect, createServer, type NetConnectOpts, type Server, type Socket } from "node:net";
+import {
+  type AddressInfo,
+  connect,
+  createServer,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from "node:net";
 import { onTestFinished } from "vitest";
 
 /** A peer of the test's own, with what it received and whether it has seen our end. */
@@ -36,9 +43,11 @@ export async function connectPeer(options: NetConnectOpts): Promise<Peer> {
   return peer;
 }
 
-/** A port of 127.0.0.1 that was free a moment ago, for programs that cannot be told to choose one. */
-export async function freePort(): Promise<number> {
-  const { server, port } = await startServer();
+/** A port that was free a moment ago: nobody listens there, and a program that cannot choose one may. */
+export async function freePort(address = "127.0.0.1"): Promise<number> {
+  const server = createServer().listen(0, address);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
