@@ -48,8 +48,8 @@ export interface HttpClient {
   readonly ends: Ends;
   /** The socket of the system, where there is TLS above it. */
   readonly lower: Socket;
-  /** A request is there, or what should have been one. */
-  readonly asked: () => void;
+  /** A request is there, or what should have been one. @returns whether it is to be taken */
+  readonly asked: () => boolean;
   /** Something went wrong; the connection may live on. */
   readonly failed: (failure: PortcatError) => void;
 }
@@ -116,7 +116,7 @@ export class HttpConnection {
 
   /** Takes a request. @param refusal - the status to answer at once, before any body */
   take(request: IncomingMessage, response: CountedResponse, refusal?: number): void {
-    if (this.#last) return;
+    if (!this.#takes()) return;
     const exchange = this.#begin(request);
     exchange.done = this.#exchange(exchange, response, refusal).finally(() => {
       this.#open.delete(exchange);
@@ -148,6 +148,7 @@ export class HttpConnection {
   /** Takes a request for a tunnel, which Node leaves to us: there is none. */
   refuseTunnel(request: IncomingMessage): void {
     if (this.#last) return this.close("end");
+    if (!this.#takes()) return;
     const exchange = this.#begin(request);
     exchange.done = this.#refuse(405, ["Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"])
       .then(() => this.#tellRefusal(exchange, 405))
@@ -171,6 +172,10 @@ export class HttpConnection {
     this.#socket.destroy();
   }
 
+  #takes(): boolean {
+    return !this.#last && !this.#closed && this.#client.asked();
+  }
+
   #begin(request: IncomingMessage): Exchange {
     const { method = "", url = "", httpVersion, rawHeaders } = request;
     const { emit, once } = this.#rules;
@@ -188,7 +193,6 @@ export class HttpConnection {
     this.#requests++;
     this.#last = once;
     this.#open.add(exchange);
-    this.#client.asked();
     emit({
       event: "request",
       id: this.#client.id,
@@ -336,7 +340,7 @@ export class HttpConnection {
   #refuseAll(failure: PortcatError, incomplete: Exchange | undefined): void {
     const { status = 400 } = failure;
     if (incomplete !== undefined) incomplete.told = true;
-    else this.#client.asked();
+    else if (!this.#client.asked()) return;
     void this.#refuse(status).then(() => {
       this.#fail(failure);
       if (incomplete !== undefined) this.#tellRefusal(incomplete, status);

@@ -70,6 +70,36 @@ describe("how long it listens", () => {
     expect(tool.all("response")).toMatchObject([{ status: 200, sent: 3 }]);
   });
 
+  test("--once: of two that ask at the same time one is answered, and the other is closed at once", async () => {
+    const { tool, port } = await listening("--once", "--delay", "300ms", "--body", "ok");
+    const clients = [await raw(port), await raw(port)];
+    await tool.event("connected", 2);
+    for (const { socket } of clients) socket.write(post("aa"));
+    expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("aa") });
+    await Promise.all(clients.map(({ ended }) => ended));
+    expect(clients.filter((client) => client.received().length > 0)).toHaveLength(1);
+    expect(tool.all("request")).toHaveLength(1);
+    const [{ id = 0 } = {}] = tool.all("response");
+    const names = tool
+      .events()
+      .map((event) => ("id" in event ? `${event.event} ${String(event.id)}` : ""));
+    const closed = names.indexOf(`closed ${String(3 - id)}`);
+    expect(closed).toBeGreaterThan(0);
+    expect(closed).toBeLessThan(names.indexOf(`response ${String(id)}`));
+  });
+
+  test("--once --tls: a client in the middle of its handshake does not hold it up", async () => {
+    const { tool, port } = await listening("--once", "--tls");
+    const silent = await raw(port, "\x16\x03\x01");
+    const asked = secureRequest(`https://127.0.0.1:${String(port)}`, { rejectUnauthorized: false });
+    asked.end();
+    const [answer] = (await once(asked, "response")) as [{ statusCode: number }];
+    expect(answer.statusCode).toBe(200);
+    await silent.ended;
+    expect((await tool.ended).code).toBe(0);
+    expect(tool.all("error")).toEqual([]);
+  });
+
   test("--once counts a request that is none, which is a failure, code 8", async () => {
     const { tool, port } = await listening("--once");
     const client = await raw(port, "what is this\r\n\r\n");

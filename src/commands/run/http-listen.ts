@@ -99,6 +99,8 @@ export async function runHttpListener(
   });
   const admits = admission(options.maxConnections, context);
   const sessions = new Set<Promise<void>>();
+  /** How to close each client. */
+  const clients = new Map<number, () => void>();
   let lastId = 0;
   /** The client whose end is that of the run. */
   let only: number | undefined;
@@ -109,13 +111,15 @@ export async function runHttpListener(
     if (keepOpen || only !== undefined) return;
     only = id;
     listener.close();
+    for (const [other, close] of clients) if (other !== id) close();
   };
+  const isPassedOver = (id: number) => only !== undefined && only !== id;
 
   /** Serves a client to its end. @returns what went wrong first, where the run's end is to tell it */
   const serve = async (accepted: Socket, ends: Ends, id: number) => {
     let failure: PortcatError | undefined;
     const failed = (error: PortcatError) => {
-      if (signal.aborted) return;
+      if (signal.aborted || isPassedOver(id)) return;
       if (id === only && failure === undefined) failure = error;
       else emit({ ...errorEvent(error), id });
     };
@@ -128,13 +132,19 @@ export async function runHttpListener(
       failed(error);
       return failure;
     }
+    if (isPassedOver(id)) {
+      accepted.destroy();
+      return failure;
+    }
     const begun = performance.now();
     emit({ event: "connected", id, ...ends, ...(session && { tls: session }) });
     const asked = () => {
       if (once) choose(id);
+      return !isPassedOver(id);
     };
     const client = { id, ends, lower: accepted, asked, failed };
     const connection = server.serve(over?.secure ?? accepted, client);
+    clients.set(id, () => connection.close("end"));
     const reason = await connection.over;
     emit({
       event: "closed",
@@ -153,8 +163,10 @@ export async function runHttpListener(
     if (only !== undefined || !admits(ends, sessions.size)) return void accepted.destroy();
     const id = ++lastId;
     if (!once) choose(id);
+    clients.set(id, () => accepted.destroy());
     const session = serve(accepted, ends, id).then((failure) => {
       sessions.delete(session);
+      clients.delete(id);
       if (id === only) done(failure);
     });
     sessions.add(session);
@@ -177,8 +189,6 @@ export async function runHttpListener(
     const unwritten = stdoutFailed ? 0 : bodies.received - sink.delivered;
     throw withUnwritten(reason, unwritten);
   }
-  // Those that came with --once, and have asked nothing yet.
-  server.close("end");
   await Promise.all(sessions);
   if (failure !== undefined) throw failure;
 }
