@@ -147,8 +147,8 @@ export class HttpConnection {
 
   /** Takes a request for a tunnel, which Node leaves to us: there is none. */
   refuseTunnel(request: IncomingMessage): void {
-    if (this.#last) return this.close("end");
-    if (!this.#takes()) return;
+    // Node reads no more, and the client's end would go unseen.
+    if (!this.#takes()) return void this.#socket.resume();
     const exchange = this.#begin(request);
     exchange.done = this.#refuse(405, ["Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"])
       .then(() => this.#tellRefusal(exchange, 405))

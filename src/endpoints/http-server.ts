@@ -11,6 +11,8 @@ export class HttpServer {
   readonly #rules: HttpRules;
   readonly #server: Server<typeof IncomingMessage, typeof CountedResponse>;
   readonly #connections = new Map<unknown, HttpConnection>();
+  /** What has answers written on, of each socket. */
+  readonly #onDrain = new WeakMap<object, (() => void)[]>();
 
   constructor(rules: HttpRules) {
     this.#rules = rules;
@@ -30,7 +32,11 @@ export class HttpServer {
     server.on("checkExpectation", (request: IncomingMessage, response: CountedResponse) =>
       this.#of(request.socket)?.take(request, response, 417),
     );
-    server.on("connect", (request, socket) => this.#of(socket)?.refuseTunnel(request));
+    server.on("connect", (request, socket) => {
+      // Node leaves the socket alone now, in the middle of earlier answers too.
+      for (const listener of this.#onDrain.get(socket) ?? []) socket.on("drain", listener);
+      this.#of(socket)?.refuseTunnel(request);
+    });
     server.on("clientError", (error, socket) => this.#of(socket)?.broken(error));
     this.#server = server;
   }
@@ -41,6 +47,7 @@ export class HttpServer {
     this.#connections.set(socket, connection);
     socket.once("close", () => this.#connections.delete(socket));
     this.#server.emit("connection", socket);
+    this.#onDrain.set(socket, socket.listeners("drain") as (() => void)[]);
     // It was accepted paused.
     socket.resume();
     return connection;

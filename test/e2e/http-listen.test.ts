@@ -18,6 +18,12 @@ const post = (body: string, path = "/") =>
   `POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: ${String(body.length)}\r\n\r\n${body}`;
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`;
 
+/** The head of the only answer, and its body. */
+function splitAnswer(answer: Buffer): [head: string, body: Buffer] {
+  const end = answer.indexOf("\r\n\r\n");
+  return [answer.toString("latin1", 0, end + 2), answer.subarray(end + 4)];
+}
+
 describe("how long it listens", () => {
   test("one client, who may ask several times, and nobody else; it is told in full", async () => {
     const { tool, port } = await listening();
@@ -99,6 +105,24 @@ describe("how long it listens", () => {
     expect((await tool.ended).code).toBe(0);
     expect(tool.all("error")).toEqual([]);
   });
+
+  test.each([["a tunnel", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"]])(
+    "--once: %s behind the request is not looked at",
+    async (_, behind) => {
+      const { bytes, hash } = content(8 * mebibyte);
+      const path = join(temporaryFolder(), "large");
+      writeFileSync(path, bytes);
+      const { tool, port } = await listening("--once", "--body", `@${path}`);
+      const client = await raw(port, `${post("body")}${behind}`);
+      await client.ended;
+      expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("body") });
+      const [head = "", body] = splitAnswer(client.received());
+      expect(head).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+      expect(sha256(body)).toBe(hash);
+      expect(tool.all("error")).toEqual([]);
+      expect(tool.all("response")).toHaveLength(1);
+    },
+  );
 
   test("--once counts a request that is none, which is a failure, code 8", async () => {
     const { tool, port } = await listening("--once");
@@ -603,6 +627,20 @@ describe("what clients get wrong", () => {
 });
 
 describe("protocol", () => {
+  test("an earlier answer is sent to its end before a tunnel is refused", async () => {
+    const { bytes, hash } = content(8 * mebibyte);
+    const path = join(temporaryFolder(), "large");
+    writeFileSync(path, bytes);
+    const { tool, port } = await listening("--body", `@${path}`);
+    const client = await raw(port, `${get("/")}CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+    await client.ended;
+    client.socket.end();
+    expect((await tool.ended).code).toBe(0);
+    const [, rest] = splitAnswer(client.received());
+    expect(sha256(rest.subarray(0, bytes.length))).toBe(hash);
+    expect(rest.subarray(bytes.length).toString()).toMatch(/^HTTP\/1.1 405 /);
+  });
+
   test("HTTP/1.0 works with keep-alive and without", async () => {
     const { tool, port } = await listening("-k", "--body", "x");
     const old = await raw(port, "GET / HTTP/1.0\r\n\r\n");
