@@ -7,7 +7,13 @@ import type { BodyWriter } from "../flow/body-writer.ts";
 import { IdleWatch } from "../flow/idle-watch.ts";
 import { placeOf } from "./connection.ts";
 import { type BodyProgress, receiveBody } from "./http-body.ts";
-import { clientFailure, idleClient, undelivered } from "./http-server-failure.ts";
+import {
+  answered,
+  clientFailure,
+  idleClient,
+  unanswered,
+  undelivered,
+} from "./http-server-failure.ts";
 import { refuse } from "./http-refusal.ts";
 import { answerShortly, type CountedResponse } from "./http-response.ts";
 import { asText, headerPairs } from "./http-text.ts";
@@ -151,7 +157,7 @@ export class HttpConnection {
     if (!this.#takes()) return void this.#socket.resume();
     const exchange = this.#begin(request);
     exchange.done = this.#refuse(405, ["Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"])
-      .then(() => this.#tellRefusal(exchange, 405))
+      .then((wrote) => (wrote ? this.#tellRefusal(exchange, 405) : this.#leftEarly(exchange)))
       .finally(() => this.#open.delete(exchange));
   }
 
@@ -162,7 +168,8 @@ export class HttpConnection {
     const incomplete = this.#incomplete();
     const failure = this.#failureOf(error, incomplete);
     if (failure.status === undefined) this.#lost(error, failure, incomplete);
-    else this.#refuseAll(failure, incomplete);
+    // What comes behind the last request is nobody's business.
+    else if (incomplete !== undefined || !this.#last) this.#refuseAll(failure, incomplete);
   }
 
   /** Closes it at once, for a reason of ours. */
@@ -341,19 +348,23 @@ export class HttpConnection {
     const { status = 400 } = failure;
     if (incomplete !== undefined) incomplete.told = true;
     else if (!this.#client.asked()) return;
-    void this.#refuse(status).then(() => {
-      this.#fail(failure);
-      if (incomplete !== undefined) this.#tellRefusal(incomplete, status);
+    void this.#refuse(status).then((wrote) => {
+      this.#fail(wrote ? answered(failure, status) : unanswered(failure));
+      if (wrote && incomplete !== undefined) this.#tellRefusal(incomplete, status);
     });
   }
 
-  /** Answers past Node, which has given up on this client, once all earlier answers are sent. */
-  async #refuse(status: number, headers: readonly string[] = []): Promise<void> {
+  /**
+   * Answers past Node, which has given up on this client, once all earlier answers are sent.
+   *
+   * @returns whether it could: an earlier answer, or the client, may have closed
+   */
+  async #refuse(status: number, headers: readonly string[] = []): Promise<boolean> {
     this.#refused = true;
     this.#last = true;
     const earlier = [...this.#open].filter(({ told, request }) => request.complete && !told);
     await Promise.all(earlier.map(({ done }) => done));
-    refuse(this.#socket, status, headers);
+    return refuse(this.#socket, status, headers);
   }
 
   #watch(timeoutMs: number): IdleWatch {

@@ -17,8 +17,8 @@ interface ParserError {
 const tlsHandshake = Buffer.from([22, 3]);
 
 /**
- * What a client did that cannot be answered as asked, and the status that tells it so; no status
- * where it can be told nothing any more.
+ * What a client did that cannot be answered as asked, and the status that is to tell it so; no
+ * status where it can be told nothing any more.
  *
  * @param doing - what was under way: "POST /hook"; undefined between requests
  * @param received - bytes of its body so far
@@ -32,7 +32,7 @@ export function clientFailure(
   const code = codeOf(error);
   const { reason, rawPacket } = error as ParserError;
   const failed = (why: string, status: number, shown = code) =>
-    new PortcatError(`${name}: ${why} (${shown}), answered ${String(status)}`, {
+    new PortcatError(`${name}: ${why} (${shown})`, {
       exitCode: ExitCode.broken,
       code: shown,
       status,
@@ -83,12 +83,22 @@ export function idleClient(
   timeoutMs: number,
   status?: number,
 ): PortcatError {
-  const answered = status === undefined ? "" : `, answered ${String(status)}`;
-  const message = `${name}: ${what} within ${String(timeoutMs / 1000)} s (EIDLE)${answered}`;
+  const message = `${name}: ${what} within ${String(timeoutMs / 1000)} s (EIDLE)`;
   return new PortcatError(message, {
     exitCode: ExitCode.timedOut,
     code: "EIDLE",
     status,
     ...at,
   });
+}
+
+/** A failure of which the client was told. */
+export function answered(failure: PortcatError, status: number): PortcatError {
+  const message = `${failure.message}, answered ${String(status)}`;
+  return new PortcatError(message, { ...failure, status, cause: failure.cause });
+}
+
+/** A failure of which the client could not be told. */
+export function unanswered(failure: PortcatError): PortcatError {
+  return new PortcatError(failure.message, { ...failure, status: undefined, cause: failure.cause });
 }

@@ -106,23 +106,23 @@ describe("how long it listens", () => {
     expect(tool.all("error")).toEqual([]);
   });
 
-  test.each([["a tunnel", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"]])(
-    "--once: %s behind the request is not looked at",
-    async (_, behind) => {
-      const { bytes, hash } = content(8 * mebibyte);
-      const path = join(temporaryFolder(), "large");
-      writeFileSync(path, bytes);
-      const { tool, port } = await listening("--once", "--body", `@${path}`);
-      const client = await raw(port, `${post("body")}${behind}`);
-      await client.ended;
-      expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("body") });
-      const [head = "", body] = splitAnswer(client.received());
-      expect(head).toMatch(/^HTTP\/1.1 200 OK\r\n/);
-      expect(sha256(body)).toBe(hash);
-      expect(tool.all("error")).toEqual([]);
-      expect(tool.all("response")).toHaveLength(1);
-    },
-  );
+  test.each([
+    ["a tunnel", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"],
+    ["a stray byte", "x"],
+  ])("--once: %s behind the request is not looked at", async (_, behind) => {
+    const { bytes, hash } = content(8 * mebibyte);
+    const path = join(temporaryFolder(), "large");
+    writeFileSync(path, bytes);
+    const { tool, port } = await listening("--once", "--body", `@${path}`);
+    const client = await raw(port, `${post("body")}${behind}`);
+    await client.ended;
+    expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("body") });
+    const [head = "", body] = splitAnswer(client.received());
+    expect(head).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(sha256(body)).toBe(hash);
+    expect(tool.all("error")).toEqual([]);
+    expect(tool.all("response")).toHaveLength(1);
+  });
 
   test("--once counts a request that is none, which is a failure, code 8", async () => {
     const { tool, port } = await listening("--once");
@@ -623,6 +623,19 @@ describe("what clients get wrong", () => {
     );
     client.socket.end();
     expect((await tool.ended).code).toBe(8);
+  });
+
+  test("garbage behind an answer that closed is told of, but not as answered", async () => {
+    const { tool, port } = await listening();
+    const client = await raw(port, "GET / HTTP/1.1\r\n\r\ngarbage\r\n\r\n");
+    await client.ended;
+    client.socket.end();
+    expect((await tool.ended).code).toBe(8);
+    expect(client.received().toString().match(/^HTTP/gm)).toHaveLength(1);
+    const [error] = tool.all("error");
+    expect(error).toMatchObject({ code: "HPE_INVALID_METHOD", exitCode: 8 });
+    expect(error).not.toHaveProperty("status");
+    expect(error?.message).not.toContain("answered");
   });
 });
 
