@@ -393,6 +393,8 @@ export class HttpConnection {
     if (incomplete !== undefined)
       return this.#refuseAll(late(`${incomplete.name}: nothing more of the body`, 408), incomplete);
     if (this.#open.size === 0) {
+      // Until a request is there with --once, clients may come and go.
+      if (this.#rules.once && this.#socket.bytesRead === 0) return this.close("end");
       const asked = this.#client.lower.bytesRead > this.#readBefore || this.#requests === 0;
       // Between two requests a client may rest, and we may leave.
       if (!asked) return void this.#socket.destroy();

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { Agent, request as secureRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
+import { connect as secureConnect } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { issue } from "../helpers/certificates.ts";
 import { content, descriptorOf, mebibyte, sha256, silence } from "../helpers/content.ts";
@@ -12,6 +14,7 @@ import { ask, listening, raw, told } from "../helpers/http-clients.ts";
 import { readToEnd, systemPipe } from "../helpers/pipe.ts";
 import { memoryOf, watchMemory } from "../helpers/processes.ts";
 import { hasTerminals, onTerminal } from "../helpers/pseudo-terminal.ts";
+import { peerOn } from "../helpers/sockets.ts";
 import { portcat, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const post = (body: string, path = "/") =>
@@ -123,6 +126,29 @@ describe("how long it listens", () => {
     expect(tool.all("error")).toEqual([]);
     expect(tool.all("response")).toHaveLength(1);
   });
+
+  test.each([[[]], [["--tls"]]])(
+    "--once %j: a client that says nothing within -i is closed, and the next one counts",
+    async (flags: string[]) => {
+      const { tool, port } = await listening("--once", "-i", "300ms", ...flags);
+      const client =
+        flags.length === 0
+          ? connect(port, "127.0.0.1")
+          : secureConnect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+      const silent = peerOn(client);
+      await silent.ended;
+      expect(silent.received()).toHaveLength(0);
+      await tool.event("closed");
+      const asked = (flags.length === 0 ? request : secureRequest)({
+        port,
+        rejectUnauthorized: false,
+      });
+      asked.end();
+      await once(asked, "response");
+      expect((await tool.ended).code).toBe(0);
+      expect(tool.all("error")).toEqual([]);
+    },
+  );
 
   test("--once counts a request that is none, which is a failure, code 8", async () => {
     const { tool, port } = await listening("--once");
