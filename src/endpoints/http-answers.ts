@@ -67,23 +67,25 @@ async function sendFile(response: CountedResponse, path: string, begin: () => vo
   const file = await open(path).catch((error: unknown) => {
     throw systemError(`cannot read ${path}`, error);
   });
-  const stats = await file.stat();
-  begin();
-  // What is no regular file tells no size: it is sent in chunks, to its end.
-  if (stats.isFile()) response.setHeader("Content-Length", stats.size);
-  if (response.req.method === "HEAD" || (stats.isFile() && stats.size === 0)) {
+  try {
+    const stats = await file.stat();
+    begin();
+    // What is no regular file tells no size, and one of the system's own may tell 0: both are sent
+    // in chunks, to their end.
+    const size = stats.isFile() && stats.size > 0 ? stats.size : undefined;
+    if (size !== undefined) response.setHeader("Content-Length", size);
+    if (response.req.method === "HEAD") return void response.end();
+    const bounds = size === undefined ? {} : { end: size - 1 };
+    await pipeline(createReadStream(path, { fd: file, ...bounds }), response).catch(
+      (error: unknown) => {
+        // A client that left is told of where its connection ends.
+        if ((error as NodeJS.ErrnoException).syscall === "read")
+          throw systemError(`cannot read ${path}`, error);
+      },
+    );
+  } finally {
     await file.close();
-    response.end();
-    return;
   }
-  const bounds = stats.isFile() ? { end: stats.size - 1 } : {};
-  await pipeline(createReadStream(path, { fd: file, ...bounds }), response).catch(
-    (error: unknown) => {
-      // A client that left is told of where its connection ends.
-      if ((error as NodeJS.ErrnoException).syscall === "read")
-        throw systemError(`cannot read ${path}`, error);
-    },
-  );
 }
 
 /** What a request may have to be shown again. */

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { Agent, request as secureRequest } from "node:https";
 import { connect, type Socket } from "node:net";
@@ -325,6 +325,33 @@ describe("answers", () => {
     expect(await tool.event("error")).toMatchObject(error);
     writeFileSync(path, "again");
     expect((await ask(port)).body.toString()).toBe("again");
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "from a file of the system's own, which tells no size, have all that is in it",
+    async () => {
+      const path = "/proc/version";
+      const { tool, port } = await listening("-k", "--body", `@${path}`);
+      const { headers, body } = await ask(port);
+      expect(headers["transfer-encoding"]).toBe("chunked");
+      expect(body.toString()).toBe(readFileSync(path, "utf8"));
+      const old = await raw(port, "GET / HTTP/1.0\r\n\r\n");
+      await old.ended;
+      const [head, text] = splitAnswer(old.received());
+      expect(head).toContain("\r\nConnection: close\r\n");
+      expect(text.equals(body)).toBe(true);
+      const shown = await ask(port, "/", { method: "HEAD" });
+      expect(shown.headers).not.toHaveProperty("content-length");
+      expect(tool.all("error")).toEqual([]);
+    },
+  );
+
+  test("from an empty file have no body", async () => {
+    const path = join(temporaryFolder(), "empty");
+    writeFileSync(path, "");
+    const { port } = await listening("-k", "--body", `@${path}`);
+    const { status, body } = await ask(port);
+    expect([status, body.length]).toEqual([200, 0]);
   });
 
   test("with --echo tell what was asked, as JSON", async () => {
