@@ -92,6 +92,8 @@ export class HttpConnection {
   /** Requests that wait for earlier ones, whose client is not read meanwhile. */
   readonly #queue: (() => void)[] = [];
   #active = 0;
+  /** Resolves once the body of the request before is written. */
+  #bodyBefore: Promise<unknown> = Promise.resolve();
   #requests = 0;
   #readBefore = 0;
   /** No further request is taken. */
@@ -229,7 +231,11 @@ export class HttpConnection {
     await this.#turn();
     let body: Buffer | undefined;
     if (refusal === undefined) {
-      const received = await receiveBody(exchange, bodies, answer.bodyBytes);
+      const receiving = this.#bodyBefore.then(() =>
+        receiveBody(exchange, bodies, answer.bodyBytes),
+      );
+      this.#bodyBefore = receiving.catch(() => undefined);
+      const received = await receiving;
       this.received += exchange.received;
       if (!request.complete) return this.#bodyBroke(exchange);
       // stdout has failed, which ends the run: what is not kept is not answered.

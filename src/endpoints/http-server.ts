@@ -47,7 +47,7 @@ export class HttpServer {
     this.#connections.set(socket, connection);
     socket.once("close", () => this.#connections.delete(socket));
     this.#server.emit("connection", socket);
-    this.#onDrain.set(socket, socket.listeners("drain") as (() => void)[]);
+    this.#onDrain.set(socket, socket.listeners("drain"));
     // It was accepted paused.
     socket.resume();
     return connection;

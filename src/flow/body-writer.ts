@@ -12,8 +12,8 @@ const mostWaitingBytes = 1 << 20;
 const chunkCost = 512;
 
 /**
- * Writes bodies that arrive side by side to one sink: a small one in one piece once it is whole, so
- * that two of them do not mix; a large one as it comes.
+ * Writes bodies to one sink as they come. Of those that arrive side by side, a small one is written
+ * in one piece once it is whole, so that two of them do not mix.
  */
 export class BodyWriter {
   /** Bytes of all bodies so far. */
@@ -21,16 +21,22 @@ export class BodyWriter {
   held = 0;
   readonly #sink: SharedSink;
   readonly #stages: () => readonly Stage[];
+  readonly #sideBySide: boolean;
 
-  /** @param stages - on the way of one body */
-  constructor(sink: SharedSink, stages: () => readonly Stage[]) {
+  /**
+   * @param stages - on the way of one body
+   * @param sideBySide - whether a body may begin before the one before it has ended
+   */
+  constructor(sink: SharedSink, stages: () => readonly Stage[], sideBySide: boolean) {
     this.#sink = sink;
     this.#stages = stages;
+    this.#sideBySide = sideBySide;
   }
 
   /** @param length - how many bytes it will have, where that is known */
   begin(length: number | undefined): Body {
-    return new Body(this, this.#sink, this.#stages(), (length ?? 0) <= wholeBytes);
+    const holds = this.#sideBySide && (length ?? 0) <= wholeBytes;
+    return new Body(this, this.#sink, this.#stages(), holds);
   }
 }
 

@@ -21,6 +21,8 @@ const post = (body: string, path = "/") =>
   `POST ${path} HTTP/1.1\r\nHost: test\r\nContent-Length: ${String(body.length)}\r\n\r\n${body}`;
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`;
 
+const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 /** The head of the only answer, and its body. */
 function splitAnswer(answer: Buffer): [head: string, body: Buffer] {
   const end = answer.indexOf("\r\n\r\n");
@@ -210,6 +212,32 @@ describe("bodies", () => {
       socket.write((letters[2 - i] ?? "").repeat(3));
     await tool.until(() => tool.received().length === 18);
     expect(tool.received().toString()).toMatch(/^(a{6}|b{6}|c{6}){3}$/);
+  });
+
+  test.each(["", "--once"])("of one client %s are written as they come", async (flag) => {
+    const { tool, port } = await listening(...(flag === "" ? [] : [flag]));
+    const client = await raw(port, `${chunked}5\r\nfirst\r\n`);
+    await tool.outputs("first");
+    client.socket.end("4\r\nlast\r\n0\r\n\r\n");
+    expect(await tool.ended).toMatchObject({ code: 0, stdout: Buffer.from("firstlast") });
+  });
+
+  test("that one client sends without waiting are written in their order", async () => {
+    const pipe = systemPipe();
+    const tool = new Tool(["http", "listen", "127.0.0.1", "0"], {
+      stdin: "null",
+      stdout: pipe.writer,
+    });
+    pipe.handedOver();
+    // Some of these end just where stdout is full.
+    const sizes = Array.from({ length: 32 }, (_, i) => [mebibyte + i * 10_000, 5, 0]).flat();
+    const bodies = sizes.map((size, i) => String(i % 10).repeat(size));
+    const client = await raw(await tool.port(), bodies.map((body) => post(body)).join(""));
+    client.socket.end();
+    await tool.event("request");
+    const written = await readToEnd(pipe);
+    expect(sha256(written)).toBe(sha256(Buffer.from(bodies.join(""))));
+    expect((await tool.ended).code).toBe(0);
   });
 
   test("sent in chunks, a byte at a time, arrive whole", async () => {
@@ -534,8 +562,6 @@ describe("--serve", () => {
     expect([head.status, head.headers["content-length"]]).toEqual([200, "10"]);
   });
 });
-
-const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /** A client that does something wrong, what it is told, and what is told of it. */
 const wrong: readonly [

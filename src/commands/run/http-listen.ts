@@ -80,7 +80,7 @@ export async function runHttpListener(
   if (sink === undefined) return;
   const stdout = new SharedSink(sink);
   const protects = stdoutIsTerminal() && !options.raw;
-  const bodies = new BodyWriter(stdout, () => (protects ? [printable, endLine] : []));
+  const bodies = new BodyWriter(stdout, () => (protects ? [printable, endLine] : []), keepOpen);
   let stdoutFailed = false;
   stdout.member().open(
     () => undefined,
