@@ -8,9 +8,9 @@ import { buffer } from "node:stream/consumers";
 import { connect as secureConnect } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { issue } from "../helpers/certificates.ts";
-import { content, descriptorOf, mebibyte, sha256, silence } from "../helpers/content.ts";
+import { content, descriptorOf, mebibyte, sha256 } from "../helpers/content.ts";
 import { descriptorOf as descriptorOfSocket, listeningSocket } from "../helpers/descriptors.ts";
-import { ask, listening, raw, told } from "../helpers/http-clients.ts";
+import { ask, listening, raw, stuck, told } from "../helpers/http-clients.ts";
 import { readToEnd, systemPipe } from "../helpers/pipe.ts";
 import { memoryOf, watchMemory } from "../helpers/processes.ts";
 import { hasTerminals, onTerminal } from "../helpers/pseudo-terminal.ts";
@@ -255,7 +255,7 @@ describe("bodies", () => {
   test("of 96 MiB wait for a slow stdout, in little memory, and every byte arrives", async () => {
     const { bytes, hash } = content(96 * mebibyte);
     const pipe = systemPipe();
-    const tool = new Tool(["http", "listen", "127.0.0.1", "0"], {
+    const tool = new Tool(["http", "listen", "127.0.0.1", "0", "-k"], {
       stdin: "null",
       stdout: pipe.writer,
     });
@@ -267,15 +267,13 @@ describe("bodies", () => {
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${String(bytes.length)}\r\n\r\n`,
     );
     const sent = new Promise<void>((resolve) => client.socket.write(bytes, () => resolve()));
-    await tool.event("request");
-    client.socket.end();
-    // Time to read all of it, if it did.
-    await silence(700);
+    await stuck(port, client);
     const written = readToEnd(pipe);
     await sent;
+    await tool.until(() => tool.all("response").some(({ received }) => received === bytes.length));
+    tool.child.kill("SIGTERM");
     expect(sha256(await written)).toBe(hash);
-    expect((await tool.ended).code).toBe(0);
-    expect(tool.all("response")).toMatchObject([{ received: bytes.length }]);
+    expect((await tool.ended).code).toBe(143);
     expect(most()).toBeLessThan(130 * mebibyte);
   });
 
@@ -436,10 +434,8 @@ describe("answers", () => {
           .match(/\r\n\r\ny/g),
       ).toHaveLength(count);
       const late = await listening("-k", "--delay", "1h");
-      await raw(late.port, get("/").repeat(400_000));
-      await late.tool.event("request", 100);
-      // Time to read them in, if it did.
-      await silence(2500);
+      await stuck(late.port, await raw(late.port, get("/").repeat(400_000)));
+      expect(late.tool.all("request").length).toBeLessThan(10_000);
       expect(memoryOf(late.tool, "VmRSS")).toBeLessThan(180 * mebibyte);
     },
   );

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, request, type RequestOptions } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { bytesTaken } from "../../src/endpoints/socket-handle.ts";
 import { connectPeer, type Peer } from "./sockets.ts";
 import { Tool } from "./tool.ts";
 
@@ -41,8 +42,27 @@ export async function raw(port: number, text = ""): Promise<Peer> {
   return peer;
 }
 
-/** Waits until a raw client has been told something. */
+/** Waits until a raw client has been told something. @throws what came instead, to its end */
 export async function told(peer: Peer, text: string): Promise<void> {
-  while (!peer.received().includes(text))
-    await new Promise((resolve) => peer.socket.once("data", resolve));
+  let isOver = false;
+  const ended = peer.ended.then(() => (isOver = true));
+  while (!peer.received().includes(text)) {
+    if (isOver)
+      throw new Error(`${JSON.stringify(text)} never came, but:\n${peer.received().toString()}`);
+    await Promise.race([ended, new Promise((resolve) => peer.socket.once("data", resolve))]);
+  }
+}
+
+const rounds = 20;
+
+/** Waits until a listener with -k, which serves others meanwhile, takes no more of what a client sends. */
+export async function stuck(port: number, { socket }: Peer): Promise<void> {
+  for (let unchanged = 0, before = -1; unchanged < rounds; unchanged++) {
+    const other = await raw(port, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    await told(other, " 405 ");
+    other.socket.destroy();
+    const taken = bytesTaken(socket);
+    if (taken !== before) unchanged = 0;
+    before = taken;
+  }
 }
