@@ -26,7 +26,8 @@ export class HttpServer {
     });
     // All headers are shown; their size is limited.
     server.maxHeadersCount = 0;
-    // A client that has ended its side, as `nc -N` does, wants its answer all the same.
+    // A client that has ended its side, as `nc -N` does, wants its answer all the same. Undocumented:
+    // where Node forgets it, "to pipelined requests come in order, also after --delay" fails.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.on("request", (request, response) => this.#of(request.socket)?.take(request, response));
     server.on("checkExpectation", (request: IncomingMessage, response: CountedResponse) =>
