@@ -15,7 +15,7 @@ import {
   undelivered,
 } from "./http-server-failure.ts";
 import { refuse } from "./http-refusal.ts";
-import { answerShortly, type CountedResponse } from "./http-response.ts";
+import { type AnswerHead, answerShortly, type CountedResponse, headOf } from "./http-response.ts";
 import { asText, headerPairs } from "./http-text.ts";
 import { bytesTaken, descriptorOf } from "./socket-handle.ts";
 import { unacknowledged } from "./socket-tables.ts";
@@ -158,8 +158,8 @@ export class HttpConnection {
     // Node reads no more, and the client's end would go unseen.
     if (!this.#takes()) return void this.#socket.resume();
     const exchange = this.#begin(request);
-    exchange.done = this.#refuse(405, ["Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"])
-      .then((wrote) => (wrote ? this.#tellRefusal(exchange, 405) : this.#leftEarly(exchange)))
+    exchange.done = this.#refuse(405, [["Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]])
+      .then((refusal) => (refusal ? this.#tell(exchange, refusal, 0) : this.#leftEarly(exchange)))
       .finally(() => this.#open.delete(exchange));
   }
 
@@ -263,7 +263,7 @@ export class HttpConnection {
     const waiting = finished ? 0 : response.writableLength + this.#socket.writableLength;
     const sent = Math.max(0, response.bodyBytes - waiting);
     this.sent += sent;
-    if (finished) this.#tellResponse(exchange, response, sent);
+    if (finished) this.#tell(exchange, headOf(response), sent);
     else if (!exchange.told && !this.#closed)
       this.#fail(undelivered(this.#place, exchange.name, sent));
   }
@@ -291,32 +291,16 @@ export class HttpConnection {
     this.#socket.destroy();
   }
 
-  #tellResponse(exchange: Exchange, response: CountedResponse, sent: number): void {
-    this.#rules.emit({
-      event: "response",
-      id: this.#client.id,
-      peer: this.#place.name,
-      status: response.statusCode,
-      reason: response.statusMessage,
-      headers: Object.entries(response.getHeaders()).flatMap(([name, values]) =>
-        [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
-      ),
-      received: exchange.received,
-      sent,
-      duration: Math.round(performance.now() - exchange.begun),
-    });
-  }
-
-  #tellRefusal(exchange: Exchange, status: number): void {
+  #tell(exchange: Exchange, { status, reason, headers }: AnswerHead, sent: number): void {
     this.#rules.emit({
       event: "response",
       id: this.#client.id,
       peer: this.#place.name,
       status,
-      reason: STATUS_CODES[status] ?? "",
-      headers: [],
+      reason,
+      headers,
       received: exchange.received,
-      sent: 0,
+      sent,
       duration: Math.round(performance.now() - exchange.begun),
     });
   }
@@ -354,18 +338,18 @@ export class HttpConnection {
     const { status = 400 } = failure;
     if (incomplete !== undefined) incomplete.told = true;
     else if (!this.#client.asked()) return;
-    void this.#refuse(status).then((wrote) => {
-      this.#fail(wrote ? answered(failure, status) : unanswered(failure));
-      if (wrote && incomplete !== undefined) this.#tellRefusal(incomplete, status);
+    void this.#refuse(status).then((refusal) => {
+      this.#fail(refusal ? answered(failure, status) : unanswered(failure));
+      if (refusal && incomplete !== undefined) this.#tell(incomplete, refusal, 0);
     });
   }
 
   /**
    * Answers past Node, which has given up on this client, once all earlier answers are sent.
    *
-   * @returns whether it could: an earlier answer, or the client, may have closed
+   * @returns undefined where it could not: an earlier answer, or the client, may have closed
    */
-  async #refuse(status: number, headers: readonly string[] = []): Promise<boolean> {
+  async #refuse(status: number, headers?: AnswerHead["headers"]): Promise<AnswerHead | undefined> {
     this.#refused = true;
     this.#last = true;
     const earlier = [...this.#open].filter(({ told, request }) => request.complete && !told);

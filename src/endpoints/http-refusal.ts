@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { AnswerHead } from "./http-response.ts";
 
 /** How long a client that was refused may go on talking: closed at once, it might never read why. */
 const lingerMs = 1000;
@@ -7,20 +8,26 @@ const lingerMs = 1000;
 /**
  * Answers past Node's server, which has given up on this client, and closes.
  *
- * @returns false where our side was closed before
+ * @returns what was written, with an empty body; undefined where our side was closed before
  */
-export function refuse(socket: Socket, status: number, headers: readonly string[] = []): boolean {
-  const lines = [
-    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`,
-    "Connection: close",
-    "Content-Length: 0",
-    ...headers,
-  ];
+export function refuse(
+  socket: Socket,
+  status: number,
+  headers: AnswerHead["headers"] = [],
+): AnswerHead | undefined {
   const { writable } = socket;
-  if (writable) socket.end(`${lines.join("\r\n")}\r\n\r\n`);
+  const refusal: AnswerHead = {
+    status,
+    reason: STATUS_CODES[status] ?? "",
+    headers: [["Connection", "close"], ["Content-Length", "0"], ...headers],
+  };
+  if (writable) {
+    const lines = refusal.headers.map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${String(status)} ${refusal.reason}\r\n${lines.join("")}\r\n`);
+  }
   if (socket.readableEnded) socket.destroySoon();
   else linger(socket);
-  return writable;
+  return writable ? refusal : undefined;
 }
 
 function linger(socket: Socket): void {

@@ -38,6 +38,24 @@ function becameShorter(bytes: number, promised: number): PortcatError {
   );
 }
 
+/** What comes before the body of an answer. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: [name: string, value: string][];
+}
+
+/** What was sent before the body. */
+export function headOf(response: ServerResponse): AnswerHead {
+  return {
+    status: response.statusCode,
+    reason: response.statusMessage,
+    headers: Object.entries(response.getHeaders()).flatMap(([name, values]) =>
+      [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
+    ),
+  };
+}
+
 /** Answers in a line of text. */
 export function answerShortly(
   response: ServerResponse,

@@ -700,6 +700,21 @@ describe("what clients get wrong", () => {
     expect((await tool.ended).code).toBe(8);
   });
 
+  test("a tunnel is told what there is instead, and that is told of", async () => {
+    const { tool, port } = await listening();
+    const client = await raw(port, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    await client.ended;
+    client.socket.end();
+    expect((await tool.ended).code).toBe(0);
+    const [response] = tool.all("response");
+    expect(response).toMatchObject({ status: 405, reason: "Method Not Allowed", sent: 0 });
+    const lines = response?.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    expect(lines).toContain("Allow: GET, ");
+    expect(client.received().toString()).toBe(
+      `HTTP/1.1 405 Method Not Allowed\r\n${lines ?? ""}\r\n`,
+    );
+  });
+
   test("garbage behind an answer that closed is told of, but not as answered", async () => {
     const { tool, port } = await listening();
     const client = await raw(port, "GET / HTTP/1.1\r\n\r\ngarbage\r\n\r\n");
