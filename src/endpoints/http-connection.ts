@@ -4,21 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PortcatError, systemError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
 import type { BodyWriter } from "../flow/body-writer.ts";
-import { IdleWatch } from "../flow/idle-watch.ts";
+import type { IdleWatch } from "../flow/idle-watch.ts";
 import { placeOf } from "./connection.ts";
 import { type BodyProgress, receiveBody } from "./http-body.ts";
-import {
-  answered,
-  clientFailure,
-  idleClient,
-  unanswered,
-  undelivered,
-} from "./http-server-failure.ts";
+import { answered, clientFailure, unanswered, undelivered } from "./http-server-failure.ts";
+import { incompleteOf, watchIdle } from "./http-idle.ts";
 import { refuse } from "./http-refusal.ts";
 import { type AnswerHead, answerShortly, type CountedResponse, headOf } from "./http-response.ts";
 import { asText, headerPairs } from "./http-text.ts";
-import { bytesTaken, descriptorOf } from "./socket-handle.ts";
-import { unacknowledged } from "./socket-tables.ts";
 
 /** How requests are answered. */
 export interface Answer {
@@ -167,7 +160,7 @@ export class HttpConnection {
   broken(error: unknown): void {
     if (this.#refused || this.#closed) return;
     if (error instanceof PortcatError) return this.#answerBroke(error);
-    const incomplete = this.#incomplete();
+    const incomplete = incompleteOf(this.#open);
     const failure = this.#failureOf(error, incomplete);
     if (failure.status === undefined) this.#lost(error, failure, incomplete);
     // What comes behind the last request is nobody's business.
@@ -314,11 +307,6 @@ export class HttpConnection {
     return clientFailure(this.#place, error, exchange?.name, exchange?.received ?? 0);
   }
 
-  /** The request whose body is still coming. */
-  #incomplete(): Exchange | undefined {
-    return [...this.#open].find(({ request }) => !request.complete);
-  }
-
   /** An answer of ours broke off. */
   #answerBroke(failure: PortcatError): void {
     const exchange = [...this.#open].find(({ answering }) => answering);
@@ -352,6 +340,7 @@ export class HttpConnection {
   async #refuse(status: number, headers?: AnswerHead["headers"]): Promise<AnswerHead | undefined> {
     this.#refused = true;
     this.#last = true;
+    this.#idle?.stop();
     const earlier = [...this.#open].filter(({ told, request }) => request.complete && !told);
     await Promise.all(earlier.map(({ done }) => done));
     return refuse(this.#socket, status, headers);
@@ -359,39 +348,27 @@ export class HttpConnection {
 
   #watch(timeoutMs: number): IdleWatch {
     const { lower, ends } = this.#client;
-    const fd = () => (ends.transport === "tcp" ? descriptorOf(lower) : undefined);
-    let waited = 0;
-    const moved = () => {
-      const open = [...this.#open];
-      // Headers have to be whole in that time, however many bytes come.
-      if (open.length === 0) return this.#requests + 0.5;
-      if (open.some(({ waits }) => waits)) return --waited;
-      return lower.bytesRead + bytesTaken(lower);
+    const watched = {
+      ends,
+      lower,
+      open: this.#open,
+      requests: () => this.#requests,
+      mayRest: () => this.#mayRest(),
     };
-    const held = () => {
-      const descriptor = fd();
-      return descriptor === undefined || this.#open.size === 0 ? 0 : unacknowledged(descriptor);
-    };
-    return new IdleWatch(timeoutMs, moved, held, () => this.#expired(timeoutMs));
+    return watchIdle<Exchange>(timeoutMs, watched, {
+      rested: () => void this.#socket.destroy(),
+      unsaid: (failure, incomplete) => this.#refuseAll(failure, incomplete),
+      untaken: (failure) => {
+        for (const exchange of this.#open) exchange.told = true;
+        this.#fail(failure);
+        this.#socket.destroy();
+      },
+    });
   }
 
-  #expired(timeoutMs: number): void {
-    if (this.#refused) return;
-    const incomplete = this.#incomplete();
-    const late = (what: string, status?: number) =>
-      idleClient(this.#place, what, timeoutMs, status);
-    if (incomplete !== undefined)
-      return this.#refuseAll(late(`${incomplete.name}: nothing more of the body`, 408), incomplete);
-    if (this.#open.size === 0) {
-      // Until a request is there with --once, clients may come and go.
-      if (this.#rules.once && this.#socket.bytesRead === 0) return this.close("end");
-      const asked = this.#client.lower.bytesRead > this.#readBefore || this.#requests === 0;
-      // Between two requests a client may rest, and we may leave.
-      if (!asked) return void this.#socket.destroy();
-      return this.#refuseAll(late("no whole request", 408), undefined);
-    }
-    for (const exchange of this.#open) exchange.told = true;
-    this.#fail(late("nothing of the answer was taken"));
-    this.#socket.destroy();
+  /** Between two requests, and with --once before the first byte of one. */
+  #mayRest(): boolean {
+    if (this.#requests === 0) return this.#rules.once && this.#socket.bytesRead === 0;
+    return this.#client.lower.bytesRead === this.#readBefore;
   }
 }

@@ -4,20 +4,25 @@ const looks = 8;
 /** Tells, once, when nothing has moved for so long. */
 export class IdleWatch {
   readonly #timeoutMs: number;
-  readonly #moved: () => number;
+  readonly #moved: () => number | string;
   readonly #held: () => number;
   readonly #expired: () => void;
   readonly #timer: NodeJS.Timeout;
-  #lastMoved = 0;
+  #lastMoved: number | string = 0;
   #lastHeld: number | undefined;
   #movedAt = performance.now();
 
   /**
-   * @param moved - how many bytes have moved so far
+   * @param moved - how many bytes have moved so far, or what else changes as long as something does
    * @param held - how many bytes the system still holds for the peer; asked only after a while,
    *   for it may cost a look at a table of all sockets
    */
-  constructor(timeoutMs: number, moved: () => number, held: () => number, expired: () => void) {
+  constructor(
+    timeoutMs: number,
+    moved: () => number | string,
+    held: () => number,
+    expired: () => void,
+  ) {
     this.#timeoutMs = timeoutMs;
     this.#moved = moved;
     this.#held = held;
