@@ -1,16 +1,13 @@
 import { accessSync, constants, statSync } from "node:fs";
-import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnswerOptions } from "../../cli/http-listen-options.ts";
-import { peerOf } from "../../endpoints/connection.ts";
 import { echoAnswer, fileAnswer, textAnswer } from "../../endpoints/http-answers.ts";
 import type { Answer } from "../../endpoints/http-connection.ts";
 import { HttpServer } from "../../endpoints/http-server.ts";
 import type { Listener, OnAccepted } from "../../endpoints/listener.ts";
 import { abortable } from "../../endpoints/resolve.ts";
 import { stdoutIsTerminal } from "../../endpoints/stdout.ts";
-import { causeInWords, errorEvent, PortcatError, usageError } from "../../errors.ts";
-import type { Ends } from "../../events.ts";
+import { causeInWords, PortcatError, usageError } from "../../errors.ts";
 import { BodyWriter } from "../../flow/body-writer.ts";
 import { cannotWrite, withUnwritten } from "../../flow/endings.ts";
 import { SharedSink } from "../../flow/shared-sink.ts";
@@ -18,9 +15,9 @@ import { endLine } from "../../flow/stages/end-line.ts";
 import { printable } from "../../flow/stages/printable.ts";
 import type { Context } from "../context.ts";
 import type { HttpListenerOptions } from "../http-listen.ts";
-import { admission } from "./admission.ts";
+import { HttpSessions } from "./http-sessions.ts";
 import { announceBound, withoutReadyFile } from "./ready-file.ts";
-import { handshake, limitRun, stdoutFor } from "./session.ts";
+import { limitRun, stdoutFor } from "./session.ts";
 import type { ListenerTls } from "./tls.ts";
 
 const ok = 200;
@@ -97,82 +94,8 @@ export async function runHttpListener(
     bodies,
     emit,
   });
-  const admits = admission(options.maxConnections, context);
-  const sessions = new Set<Promise<void>>();
-  /** How to close each client. */
-  const clients = new Map<number, () => void>();
-  let lastId = 0;
-  /** The client whose end is that of the run. */
-  let only: number | undefined;
-  let done: (failure: PortcatError | undefined) => void = () => undefined;
-  const first = new Promise<PortcatError | undefined>((resolve) => (done = resolve));
-
-  const choose = (id: number): void => {
-    if (keepOpen || only !== undefined) return;
-    only = id;
-    listener.close();
-    for (const [other, close] of clients) if (other !== id) close();
-  };
-  const isPassedOver = (id: number) => only !== undefined && only !== id;
-
-  /** Serves a client to its end. @returns what went wrong first, where the run's end is to tell it */
-  const serve = async (accepted: Socket, ends: Ends, id: number) => {
-    let failure: PortcatError | undefined;
-    const failed = (error: PortcatError) => {
-      if (signal.aborted || isPassedOver(id)) return;
-      if (id === only && failure === undefined) failure = error;
-      else emit({ ...errorEvent(error), id });
-    };
-    const over = tls?.accept(accepted, ends);
-    let session;
-    try {
-      session = over && (await handshake({ ...over, close: () => over.secure.destroy() }, context));
-    } catch (error) {
-      if (!(error instanceof PortcatError)) throw error;
-      failed(error);
-      return failure;
-    }
-    if (isPassedOver(id)) {
-      accepted.destroy();
-      return failure;
-    }
-    const begun = performance.now();
-    emit({ event: "connected", id, ...ends, ...(session && { tls: session }) });
-    const asked = () => {
-      if (once) choose(id);
-      return !isPassedOver(id);
-    };
-    const client = { id, ends, lower: accepted, asked, failed };
-    const connection = server.serve(over?.secure ?? accepted, client);
-    clients.set(id, () => connection.close("end"));
-    const reason = await connection.over;
-    emit({
-      event: "closed",
-      id,
-      peer: peerOf(ends),
-      received: connection.received,
-      sent: connection.sent,
-      duration: Math.round(performance.now() - begun),
-      reason,
-    });
-    return failure;
-  };
-
-  const take: OnAccepted = (accepted, ends) => {
-    // The system may have one more ready by the time we stop listening.
-    if (only !== undefined || !admits(ends, sessions.size)) return void accepted.destroy();
-    const id = ++lastId;
-    if (!once) choose(id);
-    clients.set(id, () => accepted.destroy());
-    const session = serve(accepted, ends, id).then((failure) => {
-      sessions.delete(session);
-      clients.delete(id);
-      if (id === only) done(failure);
-    });
-    sessions.add(session);
-  };
-
-  const listener = await withoutReadyFile(options.readyFile, () => open(take));
+  const sessions = new HttpSessions(server, options, context, tls, () => listener.close());
+  const listener = await withoutReadyFile(options.readyFile, () => open(sessions.take));
   let failure: PortcatError | undefined;
   try {
     announceBound(
@@ -180,15 +103,15 @@ export async function runHttpListener(
       options.readyFile,
       context,
     );
-    failure = await abortable(signal, first);
+    failure = await abortable(signal, sessions.chosenOver);
   } catch (reason) {
     listener.close();
     if (!(reason instanceof PortcatError)) throw reason;
     server.close(reason.code ?? "end");
-    await Promise.race([Promise.all(sessions), sleep(flushMs)]);
+    await Promise.race([sessions.over(), sleep(flushMs)]);
     const unwritten = stdoutFailed ? 0 : bodies.received - sink.delivered;
     throw withUnwritten(reason, unwritten);
   }
-  await Promise.all(sessions);
+  await sessions.over();
   if (failure !== undefined) throw failure;
 }
