@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -64,7 +64,7 @@ function sendBytes(response: CountedResponse, bytes: Buffer): void {
 
 /** @param begin - sets the headers, once the file is open */
 async function sendFile(response: CountedResponse, path: string, begin: () => void): Promise<void> {
-  const file = await open(path).catch((error: unknown) => {
+  const file = await openFile(path).catch((error: unknown) => {
     throw systemError(`cannot read ${path}`, error);
   });
   try {
@@ -88,15 +88,23 @@ async function sendFile(response: CountedResponse, path: string, begin: () => vo
   }
 }
 
-/** What a request may have to be shown again. */
-const mostEchoedBytes = 16 << 20;
+/** Opens what can be read at once: a pipe without a writer would hold up more than one answer. */
+async function openFile(path: string): Promise<FileHandle> {
+  const stats = await stat(path);
+  if (stats.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+  if (stats.isFIFO()) throw new Error("it is a pipe");
+  return open(path);
+}
+
+/** What a request may have to be shown again: many clients at once have so much each, some times over. */
+const mostEchoedBytes = 1 << 20;
 
 /** Answers with the request itself, as JSON. */
 export function echoAnswer({ status, headers }: Reply): Answer {
   return {
     bodyBytes: mostEchoedBytes,
     send: (request, response, body) => {
-      if (body === undefined) return answerShortly(response, 413, "a body is echoed up to 16 MiB");
+      if (body === undefined) return answerShortly(response, 413, "a body is echoed up to 1 MiB");
       response.statusCode = status;
       setHeaders(response, headers, [["Content-Type", "application/json; charset=utf-8"]]);
       sendBytes(response, Buffer.from(`${JSON.stringify(described(request, body), null, 2)}\n`));

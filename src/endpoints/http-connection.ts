@@ -266,11 +266,9 @@ export class HttpConnection {
     this.#fail(this.#failureOf(exchange.broke ?? new Error("it was closed"), exchange));
   }
 
-  /** It is the client's own business not to wait, but it is told. */
   #leftEarly(exchange: Exchange): void {
     if (exchange.told || this.#closed) return;
-    const message = `${this.#place.name}: ${exchange.name}: the client left before the answer`;
-    this.#rules.emit({ event: "warning", message });
+    this.#fail(undelivered(this.#place, exchange.name, 0));
   }
 
   #cannotAnswer(exchange: Exchange, response: CountedResponse, error: unknown): void {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -402,9 +403,25 @@ describe("answers", () => {
       body: "/wA=",
       bodyEncoding: "base64",
     });
-    const tooLarge = await ask(port, "/", { method: "POST", body: Buffer.alloc(17 * mebibyte) });
+    const tooLarge = await ask(port, "/", { method: "POST", body: Buffer.alloc(mebibyte + 1) });
     expect(tooLarge.status).toBe(413);
   });
+
+  test.skipIf(process.platform === "win32")(
+    "of a file that has become a folder, or a pipe, are 500, and hold up nobody",
+    async () => {
+      const path = join(temporaryFolder(), "body");
+      writeFileSync(path, "body");
+      const { tool, port } = await listening("-k", "--body", `@${path}`);
+      for (const become of [() => mkdirSync(path), () => execFileSync("mkfifo", [path])]) {
+        rmSync(path, { recursive: true });
+        become();
+        expect((await ask(port)).status).toBe(500);
+      }
+      tool.child.kill("SIGTERM");
+      expect((await tool.ended).code).toBe(143);
+    },
+  );
 
   test("to pipelined requests come in order, also after --delay", async () => {
     const { tool, port } = await listening("--echo", "--delay", "100ms");
@@ -440,14 +457,16 @@ describe("answers", () => {
     },
   );
 
-  test("that a client does not wait for are no failure, but told", async () => {
+  test("that a client does not wait for are undelivered, exit code 8", async () => {
     const { tool, port } = await listening("--delay", "1h");
     const client = await raw(port, get("/slow"));
     await tool.event("request");
     client.socket.resetAndDestroy();
-    expect((await tool.ended).code).toBe(0);
-    expect(tool.all("warning")[0]?.message).toContain("GET /slow: the client left before");
-    expect(tool.all("error")).toEqual([]);
+    expect((await tool.ended).code).toBe(8);
+    expect(tool.all("error")).toMatchObject([{ code: "ECONNRESET", exitCode: 8 }]);
+    expect(tool.all("error")[0]?.message).toContain(
+      "GET /slow: the client left before it had all of the answer, after 0 bytes",
+    );
   });
 
   test("that a client does not take to the end are a failure, code 8", async () => {

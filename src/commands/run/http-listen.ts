@@ -52,7 +52,10 @@ function checkPath(flag: string, path: string, kind: "file" | "folder"): void {
   } catch (error) {
     throw usageError(`${flag} ${path}: ${causeInWords(error)}`);
   }
-  const isFolder = statSync(path).isDirectory();
+  const stats = statSync(path);
+  if (stats.isFIFO() || stats.isSocket())
+    throw usageError(`${flag} ${path}: expected a ${kind}, but it is a pipe`);
+  const isFolder = stats.isDirectory();
   if (isFolder !== (kind === "folder"))
     throw usageError(
       `${flag} ${path}: expected a ${kind}, but it is ${isFolder ? "a folder" : "none"}`,
