@@ -2,9 +2,20 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { authority, issue } from "../helpers/certificates.ts";
-import { content, descriptorOf, fileWith, mebibyte, newFile, sha256 } from "../helpers/content.ts";
+import {
+  content,
+  descriptorOf,
+  fileWith,
+  mebibyte,
+  newFile,
+  sha256,
+  silence,
+} from "../helpers/content.ts";
 import { httpServer, rawServer } from "../helpers/http-servers.ts";
 import { fileInput, pipeInput, unread } from "../helpers/input.ts";
 import { watchMemory } from "../helpers/processes.ts";
@@ -385,6 +396,30 @@ describe("a request", () => {
       expect(asked.at(-1)?.body.toString()).toBe("written later");
     },
   );
+
+  test("from a pipe that pauses is sent whole to a server that has answered already", async () => {
+    const bodies: Promise<string>[] = [];
+    const answer: RequestListener = (request, response) => {
+      bodies.push(text(request));
+      response.end("ok");
+    };
+    const early = createServer(answer);
+    onTestFinished(() => void early.close());
+    early.listen(0, "127.0.0.1");
+    await once(early, "listening");
+    const { port } = early.address() as AddressInfo;
+    const url = `http://127.0.0.1:${String(port)}/`;
+    const tool = requesting([url, "-d", "-"], { stdin: "pipe" });
+    tool.stdin.write("one\n");
+    await tool.event("response");
+    await silence(400);
+    tool.stdin.write("two\n");
+    await silence(400);
+    tool.stdin.end("three\n");
+    const { code, stdout } = await tool.ended;
+    expect([code, stdout.toString()]).toEqual([0, "ok"]);
+    expect(await Promise.all(bodies)).toEqual(["one\ntwo\nthree\n"]);
+  });
 
   test("without a body says so where one is expected, and nowhere else", async () => {
     const { origin, asked } = await echo();

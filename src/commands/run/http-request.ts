@@ -301,8 +301,9 @@ class Run {
     const { idleTimeout = 0, raw } = this.#options;
     return {
       halfClose: true,
-      allowHalfOpen: false,
-      lingerMs: 200,
+      // A server that answers before it has the whole body still gets the rest.
+      allowHalfOpen: true,
+      lingerMs: 0,
       idleTimeoutMs: idleTimeout,
       outbound: [],
       inbound: stdoutIsTerminal() && !raw ? [printable] : [],
