@@ -168,7 +168,10 @@ describe.each(proxies)(
         const connecting = through(proxy, ...target, ...(tls ? ["--tls", "--pin", tls.pin] : []));
         const client = up ? new Tool(connecting, file) : new Tool([...connecting, "--no-stdin"]);
         const [here, there] = await Promise.all([client.ended, listener.ended]);
-        expect([here.code, there.code]).toEqual([0, 0]);
+        expect(here.code).toBe(0);
+        // A proxy that closes with something of the listener's unread, if only the end of its TLS,
+        // resets it.
+        expect([0, 8]).toContain(there.code);
         expect(sha256(up ? there.stdout : here.stdout)).toBe(hash);
         const { length } = bytes;
         const counted = up ? { received: 0, sent: length } : { received: length, sent: 0 };
