@@ -126,15 +126,23 @@ export const timeoutOption = (): Option =>
     parsePositiveTime,
   );
 
-export interface SocketOptionFlags {
+export interface SocketOptionFlags extends TrafficOptionFlags {
   delay: boolean;
+}
+
+export function socketOptions(command: Command): void {
+  command.option("--no-delay", "send small writes at once (TCP_NODELAY)");
+  trafficOptions(command);
+}
+
+export interface TrafficOptionFlags {
   keepAlive?: number;
   tos?: number;
 }
 
-export function socketOptions(command: Command): void {
+/** The socket options of a command that knows best itself when to send. */
+export function trafficOptions(command: Command): void {
   command
-    .option("--no-delay", "send small writes at once (TCP_NODELAY)")
     .option(
       "--keep-alive <time>",
       "probe a silent connection after so long, 1s or more",

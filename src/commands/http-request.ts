@@ -16,11 +16,11 @@ import {
   idleTimeoutOption,
   needs,
   rawOption,
-  socketOptions,
-  type SocketOptionFlags,
   type SourceOption,
   sourceOption,
   timeoutOption,
+  type TrafficOptionFlags,
+  trafficOptions,
 } from "../cli/options.ts";
 import { checkProxyOptions, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
@@ -33,9 +33,9 @@ export type HttpRequestOptions = HttpRequestFlags &
   ConnectOptions &
   FamilyOptions &
   SourceOption &
-  SocketOptionFlags;
+  TrafficOptionFlags;
 
-const ofTcp = ["--proxy", "--source", "--ipv4", "--ipv6", "--no-delay", "--keep-alive", "--tos"];
+const ofTcp = ["--proxy", "--source", "--ipv4", "--ipv6", "--keep-alive", "--tos"];
 
 export function declareHttpRequest(command: Command, context: Context): void {
   command
@@ -65,7 +65,7 @@ export function declareHttpRequest(command: Command, context: Context): void {
   sourceOption(command);
   tlsVerifyOptions(command);
   proxyOptions(command);
-  socketOptions(command);
+  trafficOptions(command);
   outputOptions(command);
 }
 

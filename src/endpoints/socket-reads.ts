@@ -15,7 +15,7 @@ const smallBytes = 640;
 /** A pipe holds 64 KiB: with a part of it read at a time, its writer goes on while we send. */
 const pipeBytes = 16 * 1024;
 const lastLookBytes = 64 * 1024;
-/** A TLS connection that has received as much is a stream. Of thousands, those that say little hold no buffer. */
+/** A connection behind a handshake, of TLS or with a proxy, that has received as much is a stream. Of thousands, those that say little hold no buffer. */
 const streamBytes = 256 * 1024;
 const nothing = Buffer.alloc(0);
 
@@ -29,8 +29,8 @@ type Appetite = "greedy" | "frugal";
  * buffer right after every read, even when told to pause, so one is always kept for it.
  *
  * Of a socket that was made without `onread`, Node's own chunks are handed out as Node reads them,
- * past the stream's queue, which takes nothing once a write has failed. One with TLS is read into
- * buffers once it is a stream.
+ * past the stream's queue, which takes nothing once a write has failed. One behind a handshake is
+ * read into buffers once it is a stream.
  */
 export class SocketReads implements Source {
   readonly nature = "stream";
@@ -48,7 +48,7 @@ export class SocketReads implements Source {
   #failed: (error: unknown) => void = () => undefined;
   #paused = false;
   #mayBeReset = true;
-  /** How much a TLS connection may still receive before it is read into buffers of ours. */
+  /** How much a connection behind a handshake may still receive before it is read into buffers of ours. */
   #untilStream = Infinity;
   #records: RecordBuffers | undefined;
 

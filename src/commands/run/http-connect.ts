@@ -101,9 +101,8 @@ function linkTo(
     ...(tunnel && { tunnel }),
     ...(source && { source }),
     ...limits,
+    // Small writes at once: a body does not wait for its head to arrive.
     ...socketOptionsOf(options),
-    // A head and a body are two writes, and the second does not wait for the first to arrive.
-    noDelay: true,
   };
   return linkTcp(target, signal, emit);
 }

@@ -109,8 +109,12 @@ export async function converse(
   return outcome;
 }
 
-export function socketOptionsOf(options: SocketOptionFlags): SocketOptions {
-  return { noDelay: !options.delay, keepAliveMs: options.keepAlive, dscp: options.tos };
+export function socketOptionsOf({
+  delay = false,
+  keepAlive,
+  tos,
+}: Partial<SocketOptionFlags>): SocketOptions {
+  return { noDelay: !delay, keepAliveMs: keepAlive, dscp: tos };
 }
 
 /** Ends the whole run after this many milliseconds. */
