@@ -60,8 +60,13 @@ export function tcpEnds(socket: Socket): Ends {
   };
 }
 
-/** The peer in words, and as error events have it. */
-export function placeOf(ends: Ends) {
+/** A peer in words, as "127.0.0.1:443", and as error events have it. */
+export interface Place {
+  readonly name: string;
+  readonly at: { readonly address: string; readonly port?: number };
+}
+
+export function placeOf(ends: Ends): Place {
   const at = ends.transport === "unix" ? { address: ends.path } : ends.remote;
   return { name: peerOf(ends), at };
 }

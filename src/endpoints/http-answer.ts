@@ -3,7 +3,8 @@ import type { Socket } from "node:net";
 import type { PortcatError } from "../errors.ts";
 import type { Receiver, Source } from "../flow/chunk.ts";
 import { StreamSource } from "../flow/stream-source.ts";
-import { brokenOff, type HttpPlace, switchedProtocols, unanswered } from "./http-client-failure.ts";
+import type { Place } from "./connection.ts";
+import { brokenOff, switchedProtocols, unanswered } from "./http-client-failure.ts";
 
 /** The status line and the headers of an answer, as the server wrote them. */
 export interface HttpHead {
@@ -37,7 +38,7 @@ export class Answer implements Source {
   onEnd: (head: HttpHead) => void = () => undefined;
   readonly #outgoing: ClientRequest;
   readonly #socket: Socket;
-  readonly #place: HttpPlace;
+  readonly #place: Place;
   readonly #listener: Listener;
   #response: IncomingMessage | undefined;
   #body: StreamSource | undefined;
@@ -45,7 +46,7 @@ export class Answer implements Source {
   /** Ends a body that nobody wants. */
   #leave: (() => void) | undefined;
 
-  constructor(outgoing: ClientRequest, socket: Socket, place: HttpPlace, listener: Listener) {
+  constructor(outgoing: ClientRequest, socket: Socket, place: Place, listener: Listener) {
     this.#outgoing = outgoing;
     this.#socket = socket;
     this.#place = place;

@@ -1,14 +1,9 @@
 import { causeInWords, codeOf, ExitCode, exitCodeOf, PortcatError } from "../errors.ts";
+import type { Place } from "./connection.ts";
 
 // What goes wrong with an answer over HTTP, in words.
 
-/** Whom a request was sent to, as in other messages. */
-export interface HttpPlace {
-  readonly name: string;
-  readonly at?: { readonly address: string; readonly port?: number };
-}
-
-function failure(place: HttpPlace, message: string, code: string, cause?: unknown): PortcatError {
+function failure(place: Place, message: string, code: string, cause?: unknown): PortcatError {
   const tls = exitCodeOf(cause) === ExitCode.tls;
   const exitCode = tls ? ExitCode.tls : ExitCode.broken;
   return new PortcatError(`${message} (${code})`, { exitCode, code, ...place.at, cause });
@@ -24,7 +19,7 @@ function parserWords(error: unknown): string {
 }
 
 /** No head of an answer came. */
-export function unanswered(place: HttpPlace, error: unknown, mostHeadBytes: number): PortcatError {
+export function unanswered(place: Place, error: unknown, mostHeadBytes: number): PortcatError {
   const code = codeOf(error) || "ECONNRESET";
   const hungUp = error === undefined || (error as Error).message === "socket hang up";
   if (code === "HPE_HEADER_OVERFLOW")
@@ -47,7 +42,7 @@ export function unanswered(place: HttpPlace, error: unknown, mostHeadBytes: numb
 
 /** @param expected - the length that the head told, where it did */
 export function brokenOff(
-  place: HttpPlace,
+  place: Place,
   error: unknown,
   { received, expected, ended }: { received: number; expected: number | undefined; ended: boolean },
 ): PortcatError {
@@ -60,14 +55,14 @@ export function brokenOff(
 }
 
 /** The answer was there first: a server that does not want the rest of the body. */
-export function bodyUnwanted(place: HttpPlace, status: number, sent: number): PortcatError {
+export function bodyUnwanted(place: Place, status: number, sent: number): PortcatError {
   const message = `${place.name} answered ${String(status)} before it had the body: ${String(sent)} bytes of it were sent`;
   return failure(place, message, unwantedCode);
 }
 
 const unwantedCode = "EUNWANTED";
 
-export function switchedProtocols(place: HttpPlace, protocol: string): PortcatError {
+export function switchedProtocols(place: Place, protocol: string): PortcatError {
   const to = protocol === "" ? "another protocol" : protocol;
   return failure(
     place,

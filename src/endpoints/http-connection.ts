@@ -5,7 +5,7 @@ import { PortcatError, systemError } from "../errors.ts";
 import type { Emit, Ends } from "../events.ts";
 import type { BodyWriter } from "../flow/body-writer.ts";
 import type { IdleWatch } from "../flow/idle-watch.ts";
-import { placeOf } from "./connection.ts";
+import { type Place, placeOf } from "./connection.ts";
 import { type BodyProgress, receiveBody } from "./http-body.ts";
 import { answered, clientFailure, unanswered, undelivered } from "./http-server-failure.ts";
 import { incompleteOf, watchIdle } from "./http-idle.ts";
@@ -79,7 +79,7 @@ export class HttpConnection {
   readonly #socket: Socket;
   readonly #client: HttpClient;
   readonly #rules: HttpRules;
-  readonly #place: ReturnType<typeof placeOf>;
+  readonly #place: Place;
   readonly #open = new Set<Exchange>();
   readonly #idle: IdleWatch | undefined;
   /** Requests that wait for earlier ones, whose client is not read meanwhile. */

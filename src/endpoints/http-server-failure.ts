@@ -1,11 +1,6 @@
 import { maxHeaderSize } from "node:http";
 import { causeInWords, codeOf, ExitCode, exitCodeOf, PortcatError } from "../errors.ts";
-
-/** A client, for messages and error events. */
-export interface ClientPlace {
-  readonly name: string;
-  readonly at: { readonly address: string; readonly port?: number };
-}
+import type { Place } from "./connection.ts";
 
 /** What Node's parser says of bytes that are no HTTP. */
 interface ParserError {
@@ -24,7 +19,7 @@ const tlsHandshake = Buffer.from([22, 3]);
  * @param received - bytes of its body so far
  */
 export function clientFailure(
-  { name, at }: ClientPlace,
+  { name, at }: Place,
   error: unknown,
   doing: string | undefined,
   received: number,
@@ -69,7 +64,7 @@ export function clientFailure(
 const sentence = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** An answer of which the client has not taken all. */
-export function undelivered({ name, at }: ClientPlace, doing: string, sent: number): PortcatError {
+export function undelivered({ name, at }: Place, doing: string, sent: number): PortcatError {
   return new PortcatError(
     `${name}: ${doing}: the client left before it had all of the answer, after ${String(sent)} bytes (ECONNRESET)`,
     { exitCode: ExitCode.broken, code: "ECONNRESET", ...at },
@@ -78,7 +73,7 @@ export function undelivered({ name, at }: ClientPlace, doing: string, sent: numb
 
 /** A client that was silent for too long. */
 export function idleClient(
-  { name, at }: ClientPlace,
+  { name, at }: Place,
   what: string,
   timeoutMs: number,
   status?: number,

@@ -1,16 +1,10 @@
 import type { PeerCertificate } from "node:tls";
 import { causeInWords, codeOf, ExitCode, PortcatError } from "../errors.ts";
+import type { Place } from "./connection.ts";
 import { timedOut } from "./deadline.ts";
 
-/** Where and with whom a handshake was. */
-export interface HandshakePlace {
-  /** "127.0.0.1:443", as in other messages. */
-  readonly name: string;
-  readonly at: { readonly address: string; readonly port?: number };
-}
-
 /** A handshake that failed, exit code 9. */
-export function handshakeFailed({ name, at }: HandshakePlace, error: unknown): PortcatError {
+export function handshakeFailed({ name, at }: Place, error: unknown): PortcatError {
   const code = codeOf(error);
   const gone = ["", "ECONNRESET", "EPIPE"].includes(code);
   const why = gone
@@ -25,16 +19,12 @@ export function handshakeFailed({ name, at }: HandshakePlace, error: unknown): P
 }
 
 /** A handshake that took too long, exit code 5. */
-export function handshakeLate({ name, at }: HandshakePlace, seconds: string): PortcatError {
+export function handshakeLate({ name, at }: Place, seconds: string): PortcatError {
   return timedOut(`no TLS with ${name}: no handshake within ${seconds} s`, at);
 }
 
 /** A certificate that is not accepted, exit code 9. */
-export function certificateRefused(
-  { name, at }: HandshakePlace,
-  code: string,
-  why: string,
-): PortcatError {
+export function certificateRefused({ name, at }: Place, code: string, why: string): PortcatError {
   return new PortcatError(`no TLS with ${name}: ${why} (${code})`, {
     exitCode: ExitCode.tls,
     code,

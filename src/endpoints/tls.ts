@@ -2,7 +2,7 @@ import { isIP, type Socket } from "node:net";
 import * as tls from "node:tls";
 import type { Emit, Ends, TlsSession } from "../events.ts";
 import { connectionBehind } from "./behind-handshake.ts";
-import { type Connection, type Link, placeOf, type SecureLink } from "./connection.ts";
+import { type Connection, type Link, type Place, placeOf, type SecureLink } from "./connection.ts";
 import { pinOf } from "./tls-context.ts";
 import {
   certificateRefused,
@@ -10,7 +10,6 @@ import {
   distrustInWords,
   handshakeFailed,
   handshakeLate,
-  type HandshakePlace,
   nameInWords,
 } from "./tls-failure.ts";
 
@@ -89,7 +88,7 @@ function checkServer(
   session: TlsSession,
   name: string,
   { pin, insecure, caFlag }: TlsClient,
-  place: HandshakePlace,
+  place: Place,
   emit: Emit,
 ): void {
   if (pin !== undefined) {
@@ -158,7 +157,7 @@ interface VerifyingHandle {
 }
 
 /** @throws PortcatError (exit code 9) when the client's certificate was issued by nobody that we trust */
-function checkClient(secure: tls.TLSSocket, place: HandshakePlace): void {
+function checkClient(secure: tls.TLSSocket, place: Place): void {
   const handle = (secure as unknown as { _handle?: VerifyingHandle | null })._handle;
   if (typeof handle?.verifyError !== "function")
     throw certificateRefused(
@@ -177,7 +176,7 @@ function handshake(
   secure: tls.TLSSocket,
   socket: Socket,
   done: "secureConnect" | "secure",
-  place: HandshakePlace,
+  place: Place,
   signal: AbortSignal,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
