@@ -112,6 +112,25 @@ export type Event =
       firstByte: number | null;
       total: number;
     }
+  | {
+      event: "scanned";
+      host: string;
+      addresses: string[];
+      /** The ports that are open. */
+      open: number[];
+      /** How many are closed, and how many have not answered. */
+      closed: number;
+      unanswered: number;
+      /** Milliseconds. */
+      duration: number;
+    }
+  | {
+      event: "progress";
+      /** How many ports have been asked, of how many, and found open. */
+      done: number;
+      total: number;
+      open: number;
+    }
   | { event: "warning"; message: string }
   | { event: "retry"; attempt: number; delay: number; message: string }
   | { event: "refused"; remote: string; reason: string }

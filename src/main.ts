@@ -3,7 +3,12 @@ import { constants } from "node:os";
 import { type Command, CommanderError } from "commander";
 import type { OutputOptions } from "./cli/output-options.ts";
 import { ErrorOutput } from "./cli/error-output.ts";
-import { createReporter, droppedLines, type ReporterOptions } from "./cli/reporter.ts";
+import {
+  createReporter,
+  droppedLines,
+  type Reporter,
+  type ReporterOptions,
+} from "./cli/reporter.ts";
 import type { Context } from "./commands/context.ts";
 import type { Emit } from "./events.ts";
 import {
@@ -28,7 +33,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   // Help and the version need neither the signals nor stderr.
   let stderr: ErrorOutput | undefined;
   let run: AbortController | undefined;
-  let emit: Emit | undefined;
+  let reporter: Reporter | undefined;
   let output = reporterOptions(guessedOutput(argv));
   const makeReporter = () => {
     const written = (stderr ??= new ErrorOutput((count) => droppedLines(count, output.json)));
@@ -41,7 +46,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     return run;
   };
   const context: Context = {
-    emit: (event) => emit?.(event),
+    emit: (event) => reporter?.emit(event),
+    settle: () => reporter?.settle(),
     get signal() {
       return begun().signal;
     },
@@ -54,12 +60,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram(context, (text) => (result += text));
   program.hook("preAction", async (root, action) => {
     output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
-    emit = await makeReporter();
-    endBySignals(begun(), emit);
+    reporter = await makeReporter();
+    endBySignals(begun(), reporter.emit);
   });
   // A run that waits for something that can no longer come is a defect, and no success.
   const stalled = () => {
-    emit?.(errorEvent(bug(new Error("nothing is left to wait for"))));
+    reporter?.emit(errorEvent(bug(new Error("nothing is left to wait for"))));
     process.exitCode = ExitCode.failure;
   };
   process.once("beforeExit", stalled);
@@ -73,8 +79,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     const failure = error instanceof PortcatError ? error : bug(error);
     // Where the options could not be read, an error is told as the command line seems to want it.
-    emit ??= await makeReporter();
-    if (failure.message !== "") emit(errorEvent(failure));
+    reporter ??= await makeReporter();
+    if (failure.message !== "") reporter.emit(errorEvent(failure));
     process.exitCode = failure.exitCode;
     await stderr?.flush();
     // What could be written has been; a reader that is stuck, or a name still being looked up,
@@ -132,6 +138,7 @@ function reporterOptions({ json, quiet, verbose, color }: OutputOptions): Report
     level: quiet ? "quiet" : verbose ? "verbose" : "normal",
     color: color ? undefined : false,
     showDatagrams: stdoutIsTerminal,
+    hasLiveLines: () => isTerminal(2) && process.env["TERM"] !== "dumb",
   };
 }
 

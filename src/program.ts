@@ -56,6 +56,11 @@ const commands: readonly (readonly [typed: string, summary: string, load: Load])
     async () => (await import("./commands/http-request.ts")).declareHttpRequest,
   ],
   [
+    "scan",
+    "tell which ports are open",
+    async () => (await import("./commands/scan.ts")).declareScan,
+  ],
+  [
     "address",
     "print a free address",
     async () => (await import("./commands/address.ts")).declareAddress,

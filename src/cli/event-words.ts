@@ -18,11 +18,22 @@ export const plain: Colors = {
   reset: unpainted,
 };
 
-/** An event for people: a line, and of some more of them. Each has its line end. */
-export function inWords(event: Event, colors: Colors, verbose: boolean): string {
+const prefix = "portcat:";
+
+/**
+ * An event for people: a line, and of some more of them. Each has its line end.
+ *
+ * @param fit - shortens a line's text, behind so many letters, to what there is room for
+ */
+export function inWords(
+  event: Event,
+  colors: Colors,
+  verbose: boolean,
+  fit: (text: string, taken: number) => string = (text) => text,
+): string {
   if (event.event === "data") return hexDump(event, colors);
   const [line, color] = lineOf(event, colors, verbose);
-  const first = `${colors.dim("portcat:")} ${color(safe(line))}\n`;
+  const first = `${colors.dim(prefix)} ${color(fit(safe(line), prefix.length + 1))}\n`;
   return event.event === "request" ? first + headerLines(event.headers) : first;
 }
 
@@ -82,6 +93,10 @@ function lineOf(
       return [`redirected (${String(event.status)}): ${event.method} ${event.url}`, colors.dim];
     case "timing":
       return [timingInWords(event), colors.dim];
+    case "scanned":
+      return [scannedInWords(event), colors.reset];
+    case "progress":
+      return [progressInWords(event), colors.dim];
     case "resolved":
       return [`${event.name} is ${event.addresses.join(", ")}`, colors.dim];
     case "trying":
@@ -149,6 +164,20 @@ function timingInWords(event: Extract<Event, { event: "timing" }>): string {
   const parts = { resolve, connect, TLS: tls, "first byte": firstByte, total };
   const told = Object.entries(parts).filter(([, time]) => time !== null);
   return `timing: ${told.map(([name, time]) => `${name} ${String(time)} ms`).join(", ")}`;
+}
+
+const mostPortsListed = 20;
+
+function scannedInWords(event: Extract<Event, { event: "scanned" }>): string {
+  const { host, open, closed, unanswered, duration } = event;
+  const listed = open.slice(0, mostPortsListed).map(String);
+  if (open.length > listed.length) listed.push("...");
+  const which = open.length === 0 ? "" : ` (${listed.join(", ")})`;
+  return `${host}: ${countInWords(open.length, "port")} open${which}, ${String(closed)} closed, ${String(unanswered)} without an answer, in ${secondsInWords(duration)}`;
+}
+
+function progressInWords({ done, total, open }: Extract<Event, { event: "progress" }>): string {
+  return `${String(done)} of ${countInWords(total, "port")} asked, ${String(open)} open`;
 }
 
 function countInWords(count: number, noun: string): string {

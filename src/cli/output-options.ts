@@ -12,6 +12,9 @@ export function outputOptions(command: Command): void {
   command
     .addOption(new Option("-q, --quiet", "say nothing but errors").conflicts("verbose"))
     .option("-v, --verbose", "say more: names resolved, addresses tried, socket options")
-    .option("--json", "events as NDJSON on stderr; for `address`, the result as JSON on stdout")
+    .option(
+      "--json",
+      "events as NDJSON on stderr; the result of `address` and `scan` as JSON on stdout",
+    )
     .option("--no-color", "no colours on stderr");
 }

@@ -1,6 +1,7 @@
 import type { Emit, Event, EventName } from "../events.ts";
 import { isTerminal } from "../terminal.ts";
 import { type Colors, inWords, plain } from "./event-words.ts";
+import { inOneRow, LiveLines } from "./live-lines.ts";
 
 export interface ReporterOptions {
   readonly json: boolean;
@@ -9,6 +10,14 @@ export interface ReporterOptions {
   readonly color: boolean | undefined;
   /** Whether each datagram deserves a line for people: somebody is watching them come. */
   readonly showDatagrams: () => boolean;
+  /** Whether stderr is a terminal on which a line can change in place. */
+  readonly hasLiveLines: () => boolean;
+}
+
+export interface Reporter {
+  readonly emit: Emit;
+  /** To be called before something else is written to what may be the same terminal. */
+  readonly settle: () => void;
 }
 
 type Level = ReporterOptions["level"];
@@ -26,6 +35,8 @@ const lowestLevel: Record<EventName, Level> = {
   retry: "normal",
   datagram: "normal",
   timing: "normal",
+  scanned: "normal",
+  progress: "normal",
   redirect: "verbose",
   resolved: "verbose",
   trying: "verbose",
@@ -42,18 +53,30 @@ const rank: Record<Level, number> = { quiet: 0, normal: 1, verbose: 2 };
 export async function createReporter(
   options: ReporterOptions,
   write: (text: string, essential: boolean) => void,
-): Promise<Emit> {
+): Promise<Reporter> {
   const colors = !options.json && useColor(options.color) ? await loadColors() : plain;
-  return (event) => {
+  const verbose = options.level === "verbose";
+  let live: LiveLines | undefined;
+  const showLive = (event: Event, key: string, lasts: boolean): boolean => {
+    if (verbose || !options.hasLiveLines()) return false;
+    live ??= new LiveLines((text) => write(text, true));
+    return live.set(key, inWords(event, colors, false, inOneRow).trimEnd(), lasts);
+  };
+  const emit: Emit = (event) => {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
     const essential = event.event !== "data";
+    if (event.event === "progress" && options.json && !verbose) return;
     if (options.json) return write(`${inJson(event)}\n`, essential);
-    const verbose = options.level === "verbose";
+    if (event.event === "progress") return void showLive(event, "progress", false);
     if (event.event === "datagram" && !options.showDatagrams() && !verbose) return;
     if (event.event === "timing" && !verbose) return;
     if (event.event === "response" && event.status < 200 && !verbose) return;
-    write(inWords(event, colors, verbose), essential);
+    if (event.event === "error" || event.event === "scanned") live?.settle();
+    const words = inWords(event, colors, verbose);
+    if (live === undefined) write(words, essential);
+    else live.writeAbove(words);
   };
+  return { emit, settle: () => live?.settle() };
 }
 
 /** What is told in the place of this many lines that a stuck stderr did not take. */

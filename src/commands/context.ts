@@ -4,6 +4,8 @@ import type { PortcatError } from "../errors.ts";
 /** What every command is given. */
 export interface Context {
   readonly emit: Emit;
+  /** To be called before something is written to stdout that may be the terminal of stderr's live lines. */
+  readonly settle: () => void;
   /** Aborts when the run is to end; its reason is a PortcatError. */
   readonly signal: AbortSignal;
   /** Ends the run for this reason. */

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event } from "../../src/events.ts";
+import { fullListener } from "../helpers/full-listener.ts";
 import { eventFields, isEvent } from "../helpers/event-schema.ts";
 import { ask, listening, raw } from "../helpers/http-clients.ts";
 import { connectPeer, startServer } from "../helpers/sockets.ts";
@@ -123,6 +124,13 @@ async function serveHttp(): Promise<Tool[]> {
   return [tool];
 }
 
+/** A scan of a port that keeps silent for longer than it takes to tell the progress. */
+async function scanPorts(): Promise<Tool[]> {
+  const tool = new Tool(["scan", "127.0.0.1", String(await fullListener()), "-w", "1s", "-v"]);
+  await tool.ended;
+  return [tool];
+}
+
 async function misuse(): Promise<Tool[]> {
   const tool = new Tool(["tcp", "connect", "127.0.0.1", "99999"]);
   onTestFinished(() => void tool.child.kill());
@@ -139,6 +147,7 @@ test("what real runs emit is what the schema says, and every kind of event is am
     failToConnect,
     serveTrouble,
     serveHttp,
+    scanPorts,
     misuse,
   ];
   const tools = (await Promise.all(runs.map((run) => run()))).flat();

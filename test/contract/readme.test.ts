@@ -10,6 +10,7 @@ const program = await createWholeProgram(
     emit: () => undefined,
     signal: new AbortController().signal,
     abort: () => undefined,
+    settle: () => undefined,
     mayEmit: () => true,
     datagramsShown: () => false,
   },

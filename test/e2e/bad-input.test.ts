@@ -59,6 +59,23 @@ test.each([
 /** A command line, and what its usage error says. */
 type Misuse = [line: string, ...says: RegExp[]];
 
+describe("a scan that cannot be is a usage error, exit code 2, and nothing is opened", () => {
+  test.each<Misuse>([
+    ["scan localhost", /ports/],
+    ["scan localhost 0", /'0'/, /1 to 65535/],
+    ["scan localhost 1-65536", /'1-65536'/, /1 to 65535/],
+    ["scan localhost 20-10", /'20-10'/],
+    ["scan localhost 80,", /''/, /22, 1-1024/],
+    ["scan localhost nosuchservice", /'nosuchservice'/, /such as https/],
+    ["scan localhost:80 80", /'localhost:80'/],
+    ["scan [::1 80", /'\[::1'/],
+    ["scan -4 ::1 80", /::1 is an IPv6 address/],
+    ["scan localhost 80 --parallel 0", /1 to 65535/],
+    ["scan localhost 80 -w 0", /longer than 0/],
+    ["scan localhost 80 --timeout soon", /expected a time/],
+  ])("%s", (line, ...says) => isMisuse(words(line), ...says));
+});
+
 describe("a port that is none is a usage error, exit code 2, and nothing is opened", () => {
   const commands = ["tcp listen", "tcp connect", "udp bind", "udp send", "http listen", "address"];
   const ports = ["-1", "65536", "99999", "80x", ""];

@@ -13,9 +13,10 @@ async function report(event: Event, options: Partial<ReporterOptions> = {}): Pro
     level: "normal",
     color: false,
     showDatagrams: () => true,
+    hasLiveLines: () => false,
     ...options,
   } as const;
-  const emit = await createReporter(all, (text) => (written += text));
+  const { emit } = await createReporter(all, (text) => (written += text));
   emit(event);
   return written;
 }

@@ -1,15 +1,39 @@
 import { openStdout } from "../../endpoints/stdout.ts";
 import { codeOf, ExitCode, readerLeft, systemError } from "../../errors.ts";
 
-/** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */
-export function print(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const sink = openStdout();
-    sink.open(resolve, (error) => {
+/** Writes a result to stdout as it comes. */
+export interface Printer {
+  print(text: string): void;
+  /** Waits until all of it is written. @throws PortcatError when stdout does not take it */
+  end(): Promise<void>;
+  /** Fails as soon as stdout takes no more. */
+  readonly failed: Promise<never>;
+}
+
+export function openPrinter(): Printer {
+  const sink = openStdout();
+  let finished: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => (finished = resolve));
+  const failed = new Promise<never>((_, reject) => {
+    sink.open(finished, (error) => {
       const exitCode = codeOf(error) === "EPIPE" ? readerLeft : ExitCode.failure;
       reject(systemError("cannot write to stdout", error, { exitCode }));
     });
-    sink.write({ bytes: Buffer.from(text), release: () => undefined });
-    sink.end();
   });
+  failed.catch(() => undefined);
+  return {
+    print: (text) => sink.write({ bytes: Buffer.from(text), release: () => undefined }),
+    end: () => {
+      sink.end();
+      return Promise.race([done, failed]);
+    },
+    failed,
+  };
+}
+
+/** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */
+export function print(text: string): Promise<void> {
+  const printer = openPrinter();
+  printer.print(text);
+  return printer.end();
 }

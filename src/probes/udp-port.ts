@@ -1,0 +1,58 @@
+import { createSocket } from "node:dgram";
+import { codeOf } from "../errors.ts";
+import { mostBannerBytes, type Probe, type Verdict } from "./verdict.ts";
+
+/** A query for the name servers of the root (RFC 1035, section 4). */
+const dnsQuery = Buffer.from("7063010000010000000000000000020001", "hex");
+/** A client's request, version 4 (RFC 5905, section 7.3). */
+const ntpRequest = Buffer.concat([Buffer.from([0x23]), Buffer.alloc(47)]);
+/** What the system describes itself as, asked of the community "public" (RFC 1157, section 4). */
+const snmpRequest = Buffer.from(
+  "302602010004067075626c6963a019020101020100020100300e300c06082b060102010101000500",
+  "hex",
+);
+
+/** What services answer to, by port; others are sent an empty datagram. */
+const questions = new Map([
+  [53, dnsQuery],
+  [123, ntpRequest],
+  [161, snmpRequest],
+]);
+
+/**
+ * Asks a UDP port, twice, for a datagram may get lost: a reply is open, a refusal (ICMP, which only
+ * a connected socket is told of) is closed, and silence is no answer.
+ *
+ * @param done - called once, when the socket is closed
+ * @param question - what it is sent
+ */
+export function probeUdp(
+  { address, family, port, timeoutMs }: Probe,
+  done: (verdict: Verdict | Error) => void,
+  question = questions.get(port) ?? Buffer.alloc(0),
+): void {
+  const socket = createSocket(family === 4 ? "udp4" : "udp6");
+  let again: NodeJS.Timeout | undefined;
+  const end = (verdict: Verdict | Error) => {
+    clearTimeout(again);
+    clearTimeout(timer);
+    socket.removeAllListeners();
+    socket.on("error", () => undefined);
+    socket.close(() => done(verdict));
+  };
+  const timer = setTimeout(() => end({ state: "no answer", code: "ETIMEDOUT" }), timeoutMs);
+  const failed = (error: Error) => {
+    const code = codeOf(error);
+    if (["EMFILE", "ENFILE", "ENOBUFS", "EAGAIN"].includes(code)) return end(error);
+    end({ state: code === "ECONNREFUSED" ? "closed" : "no answer", code });
+  };
+  const ask = () => socket.send(question, (error) => error && failed(error));
+  socket.on("error", failed);
+  socket.on("message", (bytes) =>
+    end({ state: "open", banner: Buffer.from(bytes.subarray(0, mostBannerBytes)) }),
+  );
+  socket.connect(port, address, () => {
+    ask();
+    again = setTimeout(ask, timeoutMs / 2);
+  });
+}
