@@ -113,6 +113,20 @@ export type Event =
       total: number;
     }
   | {
+      event: "target";
+      /** As typed. */
+      target: string;
+      state: "waiting" | "ready" | "gone";
+      /** In words, what it answered last, and the code of that. */
+      answer: string;
+      code: string | null;
+      attempts: number;
+      /** Milliseconds since the start. */
+      duration: number;
+      /** It is another answer than the one before; those that are not are told with -v alone. */
+      changed: boolean;
+    }
+  | {
       event: "scanned";
       host: string;
       addresses: string[];

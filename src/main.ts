@@ -34,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   let stderr: ErrorOutput | undefined;
   let run: AbortController | undefined;
   let reporter: Reporter | undefined;
+  let takeSignal: ((name: NodeJS.Signals) => void) | undefined;
   let output = reporterOptions(guessedOutput(argv));
   const makeReporter = () => {
     const written = (stderr ??= new ErrorOutput((count) => droppedLines(count, output.json)));
@@ -52,6 +53,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       return begun().signal;
     },
     abort: (reason) => begun().abort(reason),
+    handOverSignals: (take) => (takeSignal = take),
     mayEmit: () => run?.signal.aborted === true || (stderr?.takesMore ?? true),
     datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams(),
   };
@@ -61,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   program.hook("preAction", async (root, action) => {
     output = reporterOptions({ ...action.opts<OutputOptions>(), ...typed(root.opts()) });
     reporter = await makeReporter();
-    endBySignals(begun(), reporter.emit);
+    endBySignals(begun(), reporter.emit, () => takeSignal);
   });
   // A run that waits for something that can no longer come is a defect, and no success.
   const stalled = () => {
@@ -92,12 +94,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   await stderr?.flush();
 }
 
-/** The first signal ends the run, which may still write what it has received; the second ends us at once. */
-function endBySignals(run: AbortController, emit: Emit): void {
+/**
+ * The first signal ends the run, which may still write what it has received; the second ends us at
+ * once. Somebody else may have taken them over.
+ */
+function endBySignals(
+  run: AbortController,
+  emit: Emit,
+  taker: () => ((name: NodeJS.Signals) => void) | undefined,
+): void {
   // Every connection listens to it.
   setMaxListeners(0, run.signal);
   for (const name of endingSignals) {
     process.on(name, () => {
+      const take = taker();
+      if (take !== undefined) return take(name);
       const reason = interrupted(name, constants.signals[name]);
       if (run.signal.aborted) {
         emit(errorEvent(reason));

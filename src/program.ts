@@ -56,6 +56,11 @@ const commands: readonly (readonly [typed: string, summary: string, load: Load])
     async () => (await import("./commands/http-request.ts")).declareHttpRequest,
   ],
   [
+    "wait",
+    "wait until services are ready, or gone",
+    async () => (await import("./commands/wait.ts")).declareWait,
+  ],
+  [
     "scan",
     "tell which ports are open",
     async () => (await import("./commands/scan.ts")).declareScan,

@@ -93,6 +93,8 @@ function lineOf(
       return [`redirected (${String(event.status)}): ${event.method} ${event.url}`, colors.dim];
     case "timing":
       return [timingInWords(event), colors.dim];
+    case "target":
+      return [targetInWords(event), event.state === "waiting" ? colors.yellow : colors.green];
     case "scanned":
       return [scannedInWords(event), colors.reset];
     case "progress":
@@ -164,6 +166,14 @@ function timingInWords(event: Extract<Event, { event: "timing" }>): string {
   const parts = { resolve, connect, TLS: tls, "first byte": firstByte, total };
   const told = Object.entries(parts).filter(([, time]) => time !== null);
   return `timing: ${told.map(([name, time]) => `${name} ${String(time)} ms`).join(", ")}`;
+}
+
+function targetInWords(event: Extract<Event, { event: "target" }>): string {
+  const { target, state, answer, duration, attempts } = event;
+  const tries = countInWords(attempts, "attempt");
+  return state === "waiting"
+    ? `${target}: ${answer}, ${tries} in ${secondsInWords(duration)}`
+    : `${target} is ${state} after ${secondsInWords(duration)}, ${tries}: ${answer}`;
 }
 
 const mostPortsListed = 20;

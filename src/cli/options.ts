@@ -121,10 +121,8 @@ export const idleTimeoutOption = (): Option =>
 export const rawOption = (): Option =>
   new Option("--raw", "do not make what arrives safe for the terminal");
 
-export const timeoutOption = (): Option =>
-  new Option("--timeout <time>", "fail when the whole run takes longer").argParser(
-    parsePositiveTime,
-  );
+export const timeoutOption = (what = "fail when the whole run takes longer"): Option =>
+  new Option("--timeout <time>", what).argParser(parsePositiveTime);
 
 export interface SocketOptionFlags extends TrafficOptionFlags {
   delay: boolean;

@@ -14,7 +14,7 @@ export function outputOptions(command: Command): void {
     .option("-v, --verbose", "say more: names resolved, addresses tried, socket options")
     .option(
       "--json",
-      "events as NDJSON on stderr; the result of `address` and `scan` as JSON on stdout",
+      "events as NDJSON on stderr; the result of `address`, `scan` and `wait` as JSON on stdout",
     )
     .option("--no-color", "no colours on stderr");
 }

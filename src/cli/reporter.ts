@@ -35,6 +35,7 @@ const lowestLevel: Record<EventName, Level> = {
   retry: "normal",
   datagram: "normal",
   timing: "normal",
+  target: "normal",
   scanned: "normal",
   progress: "normal",
   redirect: "verbose",
@@ -65,7 +66,9 @@ export async function createReporter(
   const emit: Emit = (event) => {
     if (rank[lowestLevel[event.event]] > rank[options.level]) return;
     const essential = event.event !== "data";
-    if (event.event === "progress" && options.json && !verbose) return;
+    const isRepeated = event.event === "target" && event.state === "waiting" && !event.changed;
+    if (event.event === "target" && !options.json && showLive(event, event.target, true)) return;
+    if ((isRepeated || (event.event === "progress" && options.json)) && !verbose) return;
     if (options.json) return write(`${inJson(event)}\n`, essential);
     if (event.event === "progress") return void showLive(event, "progress", false);
     if (event.event === "datagram" && !options.showDatagrams() && !verbose) return;

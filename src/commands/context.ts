@@ -10,6 +10,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Ends the run for this reason. */
   readonly abort: (reason: PortcatError) => void;
+  /** From now on signals are for `take` to see to, and do not end the run. */
+  readonly handOverSignals: (take: (name: NodeJS.Signals) => void) => void;
   /** Whether an event may be emitted without waiting; also where stderr is stuck, or the run has been ended. */
   readonly mayEmit: () => boolean;
   /** Whether an event for every datagram goes anywhere. */

@@ -25,6 +25,7 @@ import {
 import { checkProxyOptions, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
 import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
 import { outputOptions } from "../cli/output-options.ts";
+import { agentOf } from "../cli/user-agent.ts";
 import type { Context } from "./context.ts";
 
 export type HttpRequestOptions = HttpRequestFlags &
@@ -55,7 +56,7 @@ export function declareHttpRequest(command: Command, context: Context): void {
         (await import("../endpoints/tunnel.ts")).checkDestination(options.proxy, host);
       familyOf(options, options.proxy?.host ?? host, options.source);
       const { runHttpRequest } = await import("./run/http-request.ts");
-      const agent = `portcat/${versionOf(command)}`;
+      const agent = agentOf(command);
       await runHttpRequest({ url, authorization, headers, method, agent }, options, context);
     });
   httpRequestOptions(command);
@@ -67,8 +68,4 @@ export function declareHttpRequest(command: Command, context: Context): void {
   proxyOptions(command);
   trafficOptions(command);
   outputOptions(command);
-}
-
-function versionOf(command: Command): string {
-  return command.parent === null ? (command.version() ?? "") : versionOf(command.parent);
 }

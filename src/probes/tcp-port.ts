@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { codeOf } from "../errors.ts";
-import { mostBannerBytes, type Probe, type Verdict } from "./verdict.ts";
+import type { Probe, Verdict } from "./verdict.ts";
 
 /** How long the other side may take to close after us. */
 const closeMs = 200;
@@ -40,7 +40,7 @@ export function probeTcp(
     clearTimeout(timer);
     timer = setTimeout(leave, timeoutMs);
     socket.once("data", (bytes: Buffer) => {
-      verdict = { state: "open", banner: Buffer.from(bytes.subarray(0, mostBannerBytes)) };
+      verdict = { state: "open", banner: bytes };
       leave();
     });
     socket.once("end", leave);

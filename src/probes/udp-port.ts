@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { codeOf } from "../errors.ts";
-import { mostBannerBytes, type Probe, type Verdict } from "./verdict.ts";
+import type { Probe, Verdict } from "./verdict.ts";
 
 /** A query for the name servers of the root (RFC 1035, section 4). */
 const dnsQuery = Buffer.from("7063010000010000000000000000020001", "hex");
@@ -25,22 +25,27 @@ const questions = new Map([
  *
  * @param done - called once, when the socket is closed
  * @param question - what it is sent
+ * @returns what ends it without an answer
  */
 export function probeUdp(
   { address, family, port, timeoutMs }: Probe,
   done: (verdict: Verdict | Error) => void,
-  question = questions.get(port) ?? Buffer.alloc(0),
-): void {
+  question: Uint8Array = questions.get(port) ?? Buffer.alloc(0),
+): () => void {
   const socket = createSocket(family === 4 ? "udp4" : "udp6");
   let again: NodeJS.Timeout | undefined;
+  let over = false;
   const end = (verdict: Verdict | Error) => {
+    if (over) return;
+    over = true;
     clearTimeout(again);
     clearTimeout(timer);
     socket.removeAllListeners();
     socket.on("error", () => undefined);
     socket.close(() => done(verdict));
   };
-  const timer = setTimeout(() => end({ state: "no answer", code: "ETIMEDOUT" }), timeoutMs);
+  const late = () => end({ state: "no answer", code: "ETIMEDOUT" });
+  const timer = setTimeout(late, timeoutMs);
   const failed = (error: Error) => {
     const code = codeOf(error);
     if (["EMFILE", "ENFILE", "ENOBUFS", "EAGAIN"].includes(code)) return end(error);
@@ -48,11 +53,11 @@ export function probeUdp(
   };
   const ask = () => socket.send(question, (error) => error && failed(error));
   socket.on("error", failed);
-  socket.on("message", (bytes) =>
-    end({ state: "open", banner: Buffer.from(bytes.subarray(0, mostBannerBytes)) }),
-  );
+  socket.on("message", (bytes) => end({ state: "open", banner: bytes }));
   socket.connect(port, address, () => {
+    if (over) return;
     ask();
     again = setTimeout(ask, timeoutMs / 2);
   });
+  return late;
 }

@@ -6,7 +6,7 @@ export interface Verdict {
   readonly state: "open" | "closed" | "no answer";
   /** The code of the answer or its lack, ECONNREFUSED for example; undefined where it is open. */
   readonly code?: string;
-  /** What the service said first, at most `mostBannerBytes` of it. */
+  /** What the service said first. */
   readonly banner?: Buffer;
 }
 
@@ -17,8 +17,6 @@ export interface Probe {
   readonly port: number;
   readonly timeoutMs: number;
 }
-
-export const mostBannerBytes = 256;
 
 /** How close an answer comes to "open". */
 const rank = { open: 2, closed: 1, "no answer": 0 };

@@ -131,6 +131,14 @@ async function scanPorts(): Promise<Tool[]> {
   return [tool];
 }
 
+async function waitForTargets(): Promise<Tool[]> {
+  const { port } = await startServer();
+  const targets = [`127.0.0.1:${String(port)}`, "nowhere.invalid:80"];
+  const tools = targets.map((target) => new Tool(["wait", target, "--timeout", "300ms"]));
+  await Promise.all(tools.map((tool) => tool.ended));
+  return tools;
+}
+
 async function misuse(): Promise<Tool[]> {
   const tool = new Tool(["tcp", "connect", "127.0.0.1", "99999"]);
   onTestFinished(() => void tool.child.kill());
@@ -148,6 +156,7 @@ test("what real runs emit is what the schema says, and every kind of event is am
     serveTrouble,
     serveHttp,
     scanPorts,
+    waitForTargets,
     misuse,
   ];
   const tools = (await Promise.all(runs.map((run) => run()))).flat();

@@ -11,6 +11,7 @@ const program = await createWholeProgram(
     signal: new AbortController().signal,
     abort: () => undefined,
     settle: () => undefined,
+    handOverSignals: () => undefined,
     mayEmit: () => true,
     datagramsShown: () => false,
   },

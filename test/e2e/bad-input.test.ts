@@ -59,6 +59,41 @@ test.each([
 /** A command line, and what its usage error says. */
 type Misuse = [line: string, ...says: RegExp[]];
 
+describe("a wait that cannot be is a usage error, exit code 2, and nothing is opened", () => {
+  test.each<Misuse>([
+    ["wait", /target/],
+    ["wait -- true", /at least one target before --/],
+    ["wait nosuch:x", /'nosuch:x'/, /expected tcp:/],
+    ["wait socket:/run/x", /expected tcp:, tls:, udp:, unix:/],
+    ["wait tcp:localhost:0", /'tcp:localhost:0'/, /1 to 65535/],
+    ["wait ftp://localhost/", /expected tcp:/],
+    ["wait http://me:secret@localhost:x/", /^portcat: the URL is not valid/],
+    ["wait tcp:1?expect=", /expect: expected some text/],
+    ["wait tcp:1?exspect=x", /only expect=, send=/],
+    ["wait tcp:1?expect=%zz", /percent/],
+    ["wait tls:1?pin=x", /pin: expected sha256:/],
+    ["wait tcp:1 --expect /(/", /Unterminated group/],
+    ["wait tcp:1 --send \\q", /expected \\r, \\n/],
+    ["wait http://localhost --expect-status 2xx", /100 to 599/],
+    ["wait tcp:1 --timeout 0", /longer than 0/],
+    ["wait tcp:1 --timeout never", /expected a time/],
+    ["wait tcp:1 --interval 0", /longer than 0/],
+    ["wait tcp:1 --stable 0", /1 to 1000000/],
+    ["wait tcp:1 --down --expect x", /'--down' cannot be used with option '--expect/],
+    ["wait tcp:1?expect=x --down", /which cannot be used with --down/],
+    ["wait tls:1 --down --insecure", /--insecure cannot be used with --down/],
+    ["wait file:x --send x", /--send cannot be used with targets/],
+    ["wait tcp:1 --expect-status 200", /it is for http/],
+    ["wait tcp:1 --insecure", /it is for tls: and https/],
+    ["wait unix:x -4", /--ipv4 cannot be used/],
+    ["wait udp:1 --proxy socks5://localhost", /--proxy cannot be used/],
+    ["wait tcp:1 --proxy-ca x", /--proxy-ca/],
+    ["wait -4 tcp:[::1]:80", /::1 is an IPv6 address/],
+    ["wait tls:1 --ca nosuchfile", /nosuchfile/],
+    ["wait tls:1 --key x", /--key needs --cert/],
+  ])("%s", (line, ...says) => isMisuse(words(line), ...says));
+});
+
 describe("a scan that cannot be is a usage error, exit code 2, and nothing is opened", () => {
   test.each<Misuse>([
     ["scan localhost", /ports/],

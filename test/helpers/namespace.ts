@@ -31,8 +31,22 @@ export const networkCanBeSilent = ownNetwork !== undefined;
 
 /** Starts portcat where the names of /etc/hosts are these. */
 export function portcatWithHosts(hosts: string, args: readonly string[]): Running {
-  const setup = ["[ -e /etc/hosts ]", replaced("/etc/hosts", hosts)].join("\n");
+  return portcatWithHostsFile(fileOf(hosts), args);
+}
+
+/** Starts portcat where the names of /etc/hosts are those of this file, which may change meanwhile. */
+export function portcatWithHostsFile(path: string, args: readonly string[]): Running {
+  const setup = `[ -e /etc/hosts ]\nmount --bind '${path}' /etc/hosts`;
   return portcatIn(ownFiles ?? "", setup, args);
+}
+
+/** Starts portcat in a network of its own, where these are the only ports that the system may choose. */
+export function portcatWithPorts(
+  [first, last]: readonly [number, number],
+  args: readonly string[],
+): Running {
+  const range = `echo ${String(first)} ${String(last)} >/proc/sys/net/ipv4/ip_local_port_range`;
+  return portcatIn(ownNetwork ?? "", `${silentNetwork}\n${range}`, args);
 }
 
 /** Starts portcat where the name server is silent, and is given up after so many seconds. */
@@ -54,8 +68,10 @@ function portcatIn(flags: string, setup: string, args: readonly string[]): Runni
   return new Running("unshare", [flags, "sh", "-ec", script, "sh", process.execPath, bin, ...args]);
 }
 
-function replaced(path: string, content: string): string {
-  const own = join(temporaryFolder(), "file");
-  writeFileSync(own, content);
-  return `mount --bind '${own}' ${path}`;
+const replaced = (path: string, content: string) => `mount --bind '${fileOf(content)}' ${path}`;
+
+function fileOf(content: string): string {
+  const path = join(temporaryFolder(), "file");
+  writeFileSync(path, content);
+  return path;
 }

@@ -44,3 +44,9 @@ export function tablesUnder(header: string): string[][] {
   }
   return found;
 }
+
+/** The fenced blocks of a language, without their fences. */
+export function blocksOf(language: string): string[] {
+  const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"));
+  return Array.from(blocks, ([, text = ""]) => text);
+}

@@ -107,5 +107,5 @@ function linkTo(
   return linkTcp(target, signal, emit);
 }
 
-const portOf = ({ port, protocol }: URL): number =>
+export const portOf = ({ port, protocol }: URL): number =>
   port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);

@@ -11,7 +11,7 @@ import { isForwarded } from "./http-connect.ts";
  * @param agent - the value of User-Agent
  */
 export function headersOf(
-  asked: Redirectable,
+  asked: Omit<Redirectable, "keepsBody">,
   body: Body | undefined,
   agent: string,
   proxy: Proxy | undefined,

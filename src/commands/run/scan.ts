@@ -25,6 +25,9 @@ interface Form {
   readonly openOnly: boolean;
 }
 
+/** What is kept and told of what a service says. */
+const mostBannerBytes = 256;
+
 /** How often the progress is told. */
 const progressMs = 250;
 
@@ -120,9 +123,11 @@ class Answers {
     this.#tell = tell;
   }
 
-  take({ address, port }: Probe, verdict: Verdict): void {
+  take({ address, port }: Probe, { banner, ...verdict }: Verdict): void {
     const heard = this.#heard.get(port) ?? [];
-    heard.push({ address, ...verdict });
+    // A copy, which does not keep the rest in memory.
+    const kept = banner && { banner: Buffer.from(banner.subarray(0, mostBannerBytes)) };
+    heard.push({ address, ...verdict, ...kept });
     this.#codes.add(verdict.code);
     this.#heard.set(port, heard);
     this.#taken++;

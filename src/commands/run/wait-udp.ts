@@ -1,0 +1,86 @@
+import { withDeadline } from "../../endpoints/deadline.ts";
+import { type Named, resolveHost, type ResolvedAddress } from "../../endpoints/resolve.ts";
+import { ExitCode, systemError } from "../../errors.ts";
+import { hostPort } from "../../events.ts";
+import { quoted, type Talk } from "../../probes/conversation.ts";
+import {
+  type Attempt,
+  type Readiness,
+  ready,
+  silent,
+  unexpected,
+  unreached,
+} from "../../probes/readiness.ts";
+import { probeUdp } from "../../probes/udp-port.ts";
+import { mostTelling, type Verdict } from "../../probes/verdict.ts";
+
+/** How a UDP service is asked: it is ready when it replies. */
+export function udpAttempt(named: Named, patienceMs: number, talk: Talk): Attempt {
+  return async (leftMs, signal) => {
+    const timeoutMs = Math.min(patienceMs, leftMs);
+    try {
+      const addresses = await withDeadline(timeoutMs, signal, (signal) =>
+        resolveHost(named, signal, () => undefined),
+      );
+      const verdict = await askAddresses(addresses, named.port, timeoutMs, talk.send, signal);
+      return readinessOf(verdict, named, timeoutMs, talk.meets);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return unreached(error);
+    }
+  };
+}
+
+/** The first reply, or what tells most where there is none. */
+function askAddresses(
+  addresses: readonly ResolvedAddress[],
+  port: number,
+  timeoutMs: number,
+  question: Uint8Array | undefined,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const verdicts: Verdict[] = [];
+    const over = () => {
+      signal.removeEventListener("abort", aborted);
+      for (const cancel of cancels) cancel();
+    };
+    const aborted = () => {
+      reject(signal.reason as Error);
+      over();
+    };
+    const answered = (verdict: Verdict | Error) => {
+      if (verdict instanceof Error) {
+        reject(verdict);
+        return over();
+      }
+      verdicts.push(verdict);
+      if (verdict.state !== "open" && verdicts.length < addresses.length) return;
+      resolve(mostTelling(verdicts) ?? verdict);
+      over();
+    };
+    signal.addEventListener("abort", aborted);
+    const cancels = addresses.map((address) =>
+      probeUdp({ ...address, port, timeoutMs }, answered, question),
+    );
+    if (signal.aborted) aborted();
+  });
+}
+
+function readinessOf(
+  { state, code, banner }: Verdict,
+  { host, port }: Named,
+  timeoutMs: number,
+  meets: Talk["meets"],
+): Readiness {
+  const name = hostPort(host, port);
+  if (state === "open") {
+    const said = banner?.toString() ?? "";
+    if (meets === undefined) return ready(`${name} answers`);
+    if (meets(said)) return ready(`${name} answers what was expected`);
+    return unexpected(`${name} answers ${quoted(said)}`, "EUNEXPECTED", "it answers");
+  }
+  if (code === "ETIMEDOUT") return silent(`${name} does not answer`, timeoutMs);
+  const exitCode = state === "closed" ? ExitCode.refused : undefined;
+  return unreached(systemError(`cannot reach ${name}`, { code }, exitCode && { exitCode }));
+}

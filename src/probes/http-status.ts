@@ -1,0 +1,80 @@
+import { type IncomingMessage, request } from "node:http";
+import type { Socket } from "node:net";
+import { causeInWords } from "../errors.ts";
+import { leave } from "./leave.ts";
+import { type Readiness, ready, silent, unexpected } from "./readiness.ts";
+
+/** What is looked at of a body, for text that has to be in it. */
+const mostBytes = 1 << 20;
+
+export interface Question {
+  /** Path and query, or for a proxy the whole URL. */
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly statuses: readonly (readonly [from: number, to: number])[];
+  /** Whether the body so far is what was expected. */
+  readonly meets?: ((text: string) => boolean) | undefined;
+}
+
+/**
+ * Sends a GET over a socket that is connected, looks at the status of the answer and perhaps at its
+ * body, and leaves.
+ *
+ * @param signal - ends it, with its reason
+ */
+export function askStatus(
+  socket: Socket,
+  { target, headers, statuses, meets }: Question,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Readiness> {
+  return new Promise((resolve, reject) => {
+    const asked = request({
+      path: target,
+      headers: [...headers, ["Connection", "close"]].flat(),
+      createConnection: () => socket,
+    });
+    let answer: IncomingMessage | undefined;
+    let said = "no answer";
+    const over = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", aborted);
+      answer?.removeAllListeners("data");
+      leave(socket, answer);
+    };
+    const done = (readiness: Readiness) => {
+      over();
+      resolve(readiness);
+    };
+    const aborted = () => {
+      over();
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      if (answer === undefined) done(silent("no answer", timeoutMs));
+      else done(unexpected(`${said}, and not what was expected so far`));
+    }, timeoutMs);
+    signal.addEventListener("abort", aborted);
+    if (signal.aborted) return aborted();
+    asked.on("error", (error) => done(unexpected(`no answer in HTTP: ${causeInWords(error)}`)));
+    asked.on("response", (response) => {
+      answer = response;
+      const { statusCode: status = 0, statusMessage = "" } = response;
+      said = `status ${String(status)} ${statusMessage}`.trim();
+      response.on("error", () => done(unexpected(`${said}, but its body broke off`)));
+      if (!statuses.some(([from, to]) => from <= status && status <= to))
+        return done(unexpected(said, "ESTATUS"));
+      if (meets === undefined) return done(ready(said));
+      let body = "";
+      response.setEncoding("utf8");
+      response.on("data", (text: string) => {
+        body += text;
+        if (meets(body)) done(ready(`${said}, with what was expected`));
+        else if (body.length > mostBytes) done(unexpected(`${said}, without what was expected`));
+      });
+      response.on("end", () => done(unexpected(`${said}, without what was expected`)));
+    });
+    asked.end();
+    socket.resume();
+  });
+}
