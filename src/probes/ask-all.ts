@@ -1,7 +1,8 @@
 import { codeOf } from "../errors.ts";
 import type { Probe, Verdict } from "./verdict.ts";
 
-type Ask = (probe: Probe, done: (verdict: Verdict | Error) => void) => void;
+/** Asks one, and calls `done` once; with an Error where it could not be asked. */
+export type Ask = (probe: Probe, done: (verdict: Verdict | Error) => void) => void;
 
 /** What this machine may have again in a moment. */
 const passing = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "EAGAIN"];

@@ -1,9 +1,7 @@
 import { type Family, resolveHost, type ResolvedAddress } from "../../endpoints/resolve.ts";
 import { ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
-import { askAll } from "../../probes/ask-all.ts";
-import { probeTcp } from "../../probes/tcp-port.ts";
-import { probeUdp } from "../../probes/udp-port.ts";
+import { type Ask, askAll } from "../../probes/ask-all.ts";
 import { mostTelling, type Probe, type Verdict } from "../../probes/verdict.ts";
 import type { Context } from "../context.ts";
 import { openPrinter } from "./print.ts";
@@ -39,7 +37,7 @@ export async function runScan(
   context: Context,
 ): Promise<void> {
   limitRun(timeoutMs, context);
-  const { host, ports, transport } = scan;
+  const { host, ports } = scan;
   const begun = performance.now();
   const named = { host, port: ports[0] ?? 0, family: scan.family };
   const addresses = await resolveHost(named, context.signal, context.emit);
@@ -54,7 +52,7 @@ export async function runScan(
   const asking = askAll(
     probesOf(scan, addresses),
     scan.parallel,
-    transport === "udp" ? probeUdp : (probe, done) => probeTcp(probe, scan.banner, done),
+    await askerFor(scan),
     (probe, verdict) => answers.take(probe, verdict),
     context.signal,
   );
@@ -77,6 +75,13 @@ export async function runScan(
       address: addresses[0]?.address,
     });
   if (form.any ? open.length === 0 : open.length < ports.length) throw notOpen(scan, open.length);
+}
+
+/** What asks one port. */
+async function askerFor({ transport, banner }: Scan): Promise<Ask> {
+  if (transport === "udp") return (await import("../../probes/udp-port.ts")).probeUdp;
+  const { probeTcp } = await import("../../probes/tcp-port.ts");
+  return (probe, done) => probeTcp(probe, banner, done);
 }
 
 function notOpen({ host, ports }: Scan, open: number): PortcatError {
