@@ -101,6 +101,12 @@ describe("portcat address prints", () => {
     expect(new Set(lines).size).toBe(Number(count));
   });
 
+  test("no port for all interfaces that one of them has taken (row 32)", async () => {
+    const { port } = await startServer();
+    const taken = await failure("0.0.0.0", String(port));
+    expect(taken).toMatchObject({ exitCode: 7, code: "EADDRINUSE" });
+  });
+
   test("a port that is given, if it is free, and for UDP also where TCP has it", async () => {
     const { port } = await startServer();
     const place = `127.0.0.1:${String(port)}`;
@@ -186,18 +192,21 @@ describe("portcat address --hold", () => {
     expect(await addresses(port)).toEqual([`127.0.0.1:${port}`]);
   });
 
-  test.each([[[]], [["--udp"]]])("in two processes at once never shares (%s)", async (args) => {
-    const holders = [1, 2].map(() =>
-      portcat(["address", "--count", "200", "--hold", "30s", "--port", ...args], quiet),
-    );
-    const lines: string[] = [];
-    for (const holder of holders) {
-      const count = () => holder.received().toString().split("\n").length - 1;
-      await holder.until(() => count() === 200);
-      lines.push(...holder.received().toString().trim().split("\n"));
-    }
-    expect(new Set(lines).size).toBe(400);
-  });
+  test.each([[[]], [["--udp"]]])(
+    "in two processes at once never shares (%s, row 31)",
+    async (args) => {
+      const holders = [1, 2].map(() =>
+        portcat(["address", "--count", "200", "--hold", "30s", "--port", ...args], quiet),
+      );
+      const lines: string[] = [];
+      for (const holder of holders) {
+        const count = () => holder.received().toString().split("\n").length - 1;
+        await holder.until(() => count() === 200);
+        lines.push(...holder.received().toString().trim().split("\n"));
+      }
+      expect(new Set(lines).size).toBe(400);
+    },
+  );
 
   test.each([
     ["SIGINT", 130],
