@@ -1,5 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+} from "node:fs";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,6 +26,10 @@ const packages = {
   squid: "squid",
   "systemd-socket-activate": "systemd",
   nginx: "nginx-light",
+  "redis-server": "redis-server",
+  postgres: "postgresql",
+  initdb: "postgresql",
+  dnsmasq: "dnsmasq-base",
 };
 
 export type Program = keyof typeof packages;
@@ -42,7 +53,8 @@ function openbsdNetcat(): string | undefined {
 
 function onThePath(name: string): string | undefined {
   // Where Debian has servers, which is not on the path of every user.
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
+  const servers = ["/usr/sbin", ...postgresqlFolders()];
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...servers];
   const candidates = folders.map((each) => join(each, name));
   return candidates.find((path) => {
     try {
@@ -52,6 +64,12 @@ function onThePath(name: string): string | undefined {
       return false;
     }
   });
+}
+
+/** Debian has a folder for each version. */
+function postgresqlFolders(): string[] {
+  const folder = "/usr/lib/postgresql";
+  return existsSync(folder) ? readdirSync(folder).map((each) => join(folder, each, "bin")) : [];
 }
 
 /**

@@ -54,3 +54,18 @@ export function udpQueue(port: number): number {
 export async function udpRead(port: number): Promise<void> {
   while (udpQueue(port) > 0) await silence(1);
 }
+
+/** Waits until something has come at a TCP port that nobody has read, of whatever address. */
+export async function tcpUnread(port: number): Promise<void> {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  for (;;) {
+    const rows = readFileSync("/proc/net/tcp", "latin1").split("\n");
+    // sl local_address rem_address st tx_queue:rx_queue; 01 is the state of a connection.
+    const found = rows.some((row) => {
+      const [, at = "", , state, queues = ""] = row.trim().split(/\s+/);
+      return at.endsWith(local) && state === "01" && parseInt(queues.split(":")[1] ?? "", 16) > 0;
+    });
+    if (found) return;
+    await silence(5);
+  }
+}
