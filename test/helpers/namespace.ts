@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bin, Running, temporaryFolder } from "./tool.ts";
+import { bin, Running, type StartOptions, temporaryFolder } from "./tool.ts";
 
 const works = (flags: string, probe: string): boolean =>
   process.platform === "linux" &&
@@ -60,6 +60,13 @@ export function portcatWithSilentResolver(seconds: number, args: readonly string
     replaced("/etc/nsswitch.conf", "hosts: files dns\n"),
   ];
   return portcatIn(ownNetwork ?? "", setup.join("\n"), args);
+}
+
+/** Runs a script for the shell in a network of its own, where all ports are free and "$@" is portcat. */
+export function inOwnNetwork(script: string, options?: StartOptions): Running {
+  const setup = `${silentNetwork}\n${script}`;
+  const args = [ownNetwork ?? "", "sh", "-ec", setup, "sh", process.execPath, bin];
+  return new Running("unshare", args, options);
 }
 
 /** `exec` keeps the process id, so that signals go to portcat. */

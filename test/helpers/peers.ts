@@ -30,6 +30,7 @@ const packages = {
   postgres: "postgresql",
   initdb: "postgresql",
   dnsmasq: "dnsmasq-base",
+  nmap: "nmap",
 };
 
 export type Program = keyof typeof packages;
