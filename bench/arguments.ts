@@ -21,15 +21,15 @@ export class UsageError extends Error {}
 
 export const usage = `npm run bench -- [options]
 
-Compare portcat with netcat-openbsd, ncat and socat, side by side.
+Compare portcat with netcat-openbsd, ncat and socat, nmap, wait-on and wait-port, side by side.
 
-  --quick           small sizes, three rounds: less than two minutes
+  --quick           small sizes, three rounds: less than three minutes
   --only <text>     the cell named so; if none is, cells whose name contains it (repeatable)
   --rounds <n>      counted rounds of every cell (most 7, with --quick 3; some have fewer, starts more)
   --portcat <path>  another bin/portcat.js
   --node <path>     a further Node for the start cells (repeatable)
   --targets         show also our goals, and which are reached
-  --install         install missing peers with apt-get
+  --install         install missing peers with apt-get and npm
   --save            write results.json and chart.svg, after each cell, also with --only or --quick
   --chart           only draw chart.svg from results.json
   --list            only print the cells' names

@@ -51,7 +51,8 @@ export interface Attempt {
   bench: Bench;
   tool: ToolName;
   mode: Mode;
-  /** This one will not count. */
+  /** Of all tools the same one, from 0; -1 for the one that does not count. */
+  round: number;
   warmUp: boolean;
   /** Aborted when the measurement is over, however it ended. */
   over: AbortSignal;
@@ -92,7 +93,7 @@ export async function measureOnce(
   cell: Cell,
   tool: ToolName,
   mode: Mode,
-  warmUp: boolean,
+  round: number,
 ): Promise<Figures> {
   const started: Started[] = [];
   const stopping = new Set<Started>();
@@ -116,7 +117,8 @@ export async function measureOnce(
   };
   const commandLine = cell.tools[tool];
   const found = bench.tools[tool];
-  if (typeof commandLine !== "string" || "missing" in found) throw new MeasureFailure("cannot");
+  if (typeof commandLine !== "string" || !found || "missing" in found)
+    throw new MeasureFailure("cannot");
   const program = tool === "portcat" && cell.node ? [cell.node, bench.portcat] : found.argv;
   const failure = (what: string) => new MeasureFailure(`${what} (${commandLine})`);
 
@@ -124,7 +126,8 @@ export async function measureOnce(
     bench,
     tool,
     mode,
-    warmUp,
+    round,
+    warmUp: round < 0,
     over: over.signal,
     end: (name, argv, streams = {}) =>
       launch(pinned("ends", [join(bench.workspace.ends, name), ...argv.map(String)]), {

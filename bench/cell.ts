@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import type { ToolName } from "./tools.ts";
+import type { OfTools, PeerName } from "./tools.ts";
 
 /**
  * Where the processes run. Pinned: the tool alone on one core, everything else on another; steadier, and the truer
@@ -11,6 +11,8 @@ export type Mode = "pinned" | "unpinned";
 export interface Target {
   /** Of portcat's figure to the best peer's. */
   ratio?: number;
+  /** Of portcat's figure to that of one peer, be it the best one or not. */
+  toPeer?: { peer: PeerName; ratio: number };
   /** Of portcat's figure itself. */
   value?: number;
   /** No peer may be as good, unless both are perfect (0). */
@@ -43,8 +45,8 @@ export interface Cell {
   name: string;
   modes: Mode[];
   metrics: Metric[];
-  /** Command lines, with PORT, PATH, CERT and KEY for what differs from one measurement to the next. */
-  tools: Record<ToolName, string | Unable>;
+  /** Of the tools that have a part in it: command lines, with PORT, PATH, CERT and KEY for what differs from one measurement to the next. */
+  tools: OfTools<string | Unable>;
   /** What a reader of the figures should know. */
   note?: string;
   /** What one measurement moves, where that is much: it has more time. */
@@ -80,6 +82,10 @@ export interface Scale {
   shortConnections: number;
   clients: number[];
   starts: number;
+  waits: number;
+  /** Of a host that is some way off. */
+  scannedPorts: number;
+  filteredPorts: number;
   growthBytes: number[];
 }
 
@@ -100,6 +106,9 @@ export const fullScale: Scale = {
   shortConnections: 5_000,
   clients: [1_000, 10_000],
   starts: 30,
+  waits: 20,
+  scannedPorts: 10_000,
+  filteredPorts: 20,
   growthBytes: [64 * MiB, GiB, 8 * GiB],
 };
 
@@ -117,5 +126,8 @@ export const quickScale: Scale = {
   shortConnections: 1_000,
   clients: [100],
   starts: 10,
+  waits: 3,
+  scannedPorts: 1_000,
+  filteredPorts: 3,
   growthBytes: [64 * MiB, 256 * MiB, GiB],
 };

@@ -1,12 +1,16 @@
 import type { Results, Row } from "./results.ts";
 import { amount, rowName } from "./table.ts";
-import type { ToolName } from "./tools.ts";
+import { type ToolName, toolNames } from "./tools.ts";
 
 /** Pixels. */
 const width = 800;
 const rowHeight = 22;
 const barLeft = 270;
 const barRight = 560;
+
+/** Of small text. */
+const lineHeight = 18;
+const mostLetters = 130;
 
 /** Bars end here; a longer one has its end left open. */
 const mostRatio = 2;
@@ -48,8 +52,8 @@ function xOf(ratio: number): number {
 /** portcat's figure and the best peer's, in words. */
 function figuresInWords({ bestPeer, decimals, unit, tools }: Row): string {
   const figure = (tool: ToolName | null) => {
-    const median = tool && tools[tool].median;
-    return median === null ? "no figure" : `${amount(median, decimals)} ${unit}`;
+    const median = tool && tools[tool]?.median;
+    return typeof median !== "number" ? "no figure" : `${amount(median, decimals)} ${unit}`;
   };
   return `${figure("portcat")} (best peer ${figure(bestPeer)})`;
 }
@@ -69,7 +73,7 @@ function line(row: Row, unpinned: Row | undefined, y: number): string[] {
     return [name, text(barRight + 8, middle + 4, figuresInWords(row), "small")];
   const isAhead = better === "higher" ? ratio >= 1 : ratio <= 1;
   const figure = (tool: "portcat" | typeof bestPeer) =>
-    tools[tool].median?.toFixed(decimals) ?? "-";
+    tools[tool]?.median?.toFixed(decimals) ?? "-";
   const other = unpinned?.ratio;
   return [
     name,
@@ -92,6 +96,19 @@ function line(row: Row, unpinned: Row | undefined, y: number): string[] {
   ];
 }
 
+/** "nc, ncat and socat". */
+function listed(names: string[]): string {
+  return names.length < 2
+    ? names.join("")
+    : `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}`;
+}
+
+/** A text, parted behind commas where it is longer than the chart is wide. */
+function linesOf(words: string): string[] {
+  const at = words.length > mostLetters ? words.lastIndexOf(", ", mostLetters) : -1;
+  return at < 0 ? [words] : [words.slice(0, at + 1), ...linesOf(words.slice(at + 2))];
+}
+
 /** A line for each row that peers have a figure in: the pinned one, where there is one, with the unpinned one as a ring. */
 export function drawChart({ rows, versions, complete, measured, left }: Results): string {
   const unpinnedOf = (row: Row) =>
@@ -105,18 +122,19 @@ export function drawChart({ rows, versions, complete, measured, left }: Results)
   const parts: string[] = [];
   const all = measured.length + left.length;
   const part = complete ? "" : ` (${String(measured.length)} of ${String(all)} cells)`;
-  const names = ["portcat", "nc", "ncat", "socat"].map((tool) => versions[tool] ?? tool);
-  parts.push(
-    text(16, 28, `portcat to the best of nc, ncat and socat${part}`, "strong"),
-    text(16, 48, `${names.join(", ")}; Node ${versions["node"] ?? ""}`, "small"),
-    text(
-      16,
-      66,
-      "Bar: the tool alone on one core, where that was measured. Ring: not pinned. Figures: portcat : best peer.",
-      "small",
-    ),
-  );
-  let y = 84;
+  const compared = toolNames.filter((tool) => shown.some(({ tools }) => tools[tool]));
+  const peers = listed(compared.filter((tool) => tool !== "portcat"));
+  const named = compared.map((tool) => versions[tool] ?? tool);
+  const head = [
+    ...linesOf(`${named.join(", ")}; Node ${versions["node"] ?? ""}`),
+    "Bar: the tool alone on one core, where that was measured. Ring: not pinned. Figures: portcat : best peer.",
+  ];
+  parts.push(text(16, 28, `portcat to the best of ${peers}${part}`, "strong"));
+  let y = 48;
+  for (const words of head) {
+    parts.push(text(16, y, words, "small"));
+    y += lineHeight;
+  }
   const grid: string[] = [];
   for (const better of ["higher", "lower"] as const) {
     const group = shown.filter((row) => row.better === better);
@@ -147,7 +165,7 @@ export function drawChart({ rows, versions, complete, measured, left }: Results)
     .join("; ");
   const height = String(y + 4);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${height}" viewBox="0 0 ${String(width)} ${height}" role="img" aria-labelledby="title description">
-  <title id="title">How portcat's figures compare with those of nc, ncat and socat</title>
+  <title id="title">How portcat's figures compare with those of ${peers}</title>
   <desc id="description">The ratio of portcat's median to the best peer's. ${escape(summary)}.</desc>
   <style>${style}
   </style>

@@ -7,10 +7,12 @@ import { type Cell, fullScale, quickScale, type Scale } from "./cell.ts";
 import { clientCells, shortConnectionCells } from "./cells/connections.ts";
 import { growthCells } from "./cells/growth.ts";
 import { roundTripCells } from "./cells/round-trip.ts";
+import { scanCells } from "./cells/scan.ts";
 import { idleCells, startCells } from "./cells/start.ts";
 import { throughputCells } from "./cells/throughput.ts";
 import { tlsCells } from "./cells/tls.ts";
 import { udpReceiveCells, udpSendCells } from "./cells/udp.ts";
+import { waitCells } from "./cells/wait.ts";
 import { drawChart } from "./chart.ts";
 import { busyShare, describeMachine } from "./machine.ts";
 import { killAll, twoCores } from "./processes.ts";
@@ -18,7 +20,7 @@ import { complain, say } from "./report.ts";
 import type { Results, Row } from "./results.ts";
 import { measureCell } from "./rounds.ts";
 import { describeCell, describeResults } from "./table.ts";
-import { findTools, isInstalled, toolNames, type Tools } from "./tools.ts";
+import { findTools, isInstalled, type ToolName, toolNames, type Tools } from "./tools.ts";
 import { makeWorkspace } from "./workspace.ts";
 
 const resultsPath = join(__dirname, "results.json");
@@ -35,6 +37,8 @@ function allCells(scale: Scale, nodes: string[]): Cell[] {
     ...shortConnectionCells(scale),
     ...startCells(scale, nodes),
     ...idleCells(scale),
+    ...waitCells(scale),
+    ...scanCells(scale),
     ...growthCells(scale),
   ];
 }
@@ -53,11 +57,12 @@ function chooseCells(cells: Cell[], { only, rounds }: Arguments): Cell[] {
 function versionsOf(tools: Tools): Record<string, string> {
   return Object.fromEntries([
     ["node", process.version],
-    ...toolNames.map((tool) => {
+    ...toolNames.flatMap((tool): [ToolName, string][] => {
       const found = tools[tool];
-      return [tool, "missing" in found ? `missing: ${found.missing}` : found.version];
+      if (!found) return [];
+      return [[tool, "missing" in found ? `missing: ${found.missing}` : found.version]];
     }),
-  ]) as Record<string, string>;
+  ]);
 }
 
 /** Draws what results.json has. */
@@ -128,13 +133,18 @@ function isSaved({ save, quick, only }: Arguments): boolean {
   return save || (!quick && only.length === 0);
 }
 
-function prepare(given: Arguments, scale: Scale): Bench {
+/** The tools that these cells need. */
+function neededBy(cells: Cell[]): ToolName[] {
+  return toolNames.filter((name) => cells.some(({ tools }) => typeof tools[name] === "string"));
+}
+
+function prepare(given: Arguments, scale: Scale, cells: Cell[]): Bench {
   if (process.platform !== "linux") throw new UsageError("this needs Linux: it reads /proc");
   if (!isInstalled("cc", "--version"))
     throw new UsageError("a C compiler, cc, is missing: the far ends are C programs");
   if (!existsSync(given.portcat))
     throw new UsageError(`no ${given.portcat}; \`npm run build\` makes the program`);
-  const tools = findTools(process.execPath, given.portcat, given.install);
+  const tools = findTools(neededBy(cells), process.execPath, given.portcat, given.install);
   if ("missing" in tools.portcat) throw new UsageError(`portcat ${tools.portcat.missing}`);
   const [ends, tool] = twoCores() ?? [];
   const canPin = isInstalled("taskset", "--version");
@@ -165,7 +175,7 @@ async function main(): Promise<void> {
     for (const { name } of cells) say(name);
     return;
   }
-  const bench = prepare(given, scale);
+  const bench = prepare(given, scale, cells);
   const interrupted = (signal: NodeJS.Signals) => {
     killAll();
     bench.workspace.remove();

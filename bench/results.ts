@@ -1,5 +1,5 @@
 import type { Metric, Mode } from "./cell.ts";
-import type { PeerName, ToolName } from "./tools.ts";
+import type { OfTools, PeerName } from "./tools.ts";
 
 /** A tool's figures in one row. */
 export interface ToolResult {
@@ -22,7 +22,7 @@ export interface Row {
   unit: string;
   better: Metric["better"];
   decimals: number;
-  tools: Record<ToolName, ToolResult>;
+  tools: OfTools<ToolResult>;
   bestPeer: PeerName | null;
   /** portcat's median to the best peer's. */
   ratio: number | null;

@@ -31,7 +31,7 @@ interface Measured {
 async function measureMode(bench: Bench, cell: Cell, mode: Mode): Promise<Map<ToolName, Measured>> {
   const measured = new Map<ToolName, Measured & { inARow: number }>();
   for (const tool of toolNames)
-    if (typeof cell.tools[tool] === "string" && !("missing" in bench.tools[tool]))
+    if (typeof cell.tools[tool] === "string" && "argv" in (bench.tools[tool] ?? {}))
       measured.set(tool, { figures: [], failures: [], inARow: 0 });
   const tools = [...measured.keys()];
   const rounds = cell.rounds ?? bench.scale.rounds;
@@ -41,7 +41,7 @@ async function measureMode(bench: Bench, cell: Cell, mode: Mode): Promise<Map<To
       const state = tool && measured.get(tool);
       if (!tool || !state || state.inARow >= mostFailures) continue;
       try {
-        const figures = await measureOnce(bench, cell, tool, mode, round < 0);
+        const figures = await measureOnce(bench, cell, tool, mode, round);
         if (round >= 0) state.figures.push(figures);
         state.inARow = 0;
       } catch (error) {
@@ -65,6 +65,7 @@ function inWords(target: Target, metric: Metric): string {
   return [
     target.value !== undefined && `${sign} ${String(target.value)} ${metric.unit}`,
     target.ratio !== undefined && `${sign} ${target.ratio.toFixed(2)}`,
+    target.toPeer && `${sign} ${target.toPeer.ratio.toFixed(2)} of ${target.toPeer.peer}`,
     target.aheadOfPeers && "ahead of each peer",
   ]
     .filter((part) => typeof part === "string")
@@ -74,9 +75,10 @@ function inWords(target: Target, metric: Metric): string {
 function isReached(
   target: Target,
   { better }: Metric,
-  { median: own, failures }: ToolResult,
+  tools: Row["tools"],
   best: number | null,
 ): boolean {
+  const { median: own, failures } = tools.portcat;
   if (own === null || failures.length > 0) return false;
   const within = (value: number, bound: number) =>
     better === "higher" ? value >= bound : value <= bound;
@@ -84,6 +86,8 @@ function isReached(
   // Without a peer there is nothing to be worse than.
   if (best === null) return true;
   if (target.ratio !== undefined && !within(own, target.ratio * best)) return false;
+  const theirs = target.toPeer && tools[target.toPeer.peer]?.median;
+  if (target.toPeer && theirs && !within(own, target.toPeer.ratio * theirs)) return false;
   return !target.aheadOfPeers || (own === best ? own === 0 : within(own, best));
 }
 
@@ -95,8 +99,9 @@ function toRow(
   measured: Map<ToolName, Measured>,
 ): Row {
   const tools = Object.fromEntries(
-    toolNames.map((tool): [ToolName, ToolResult] => {
+    toolNames.flatMap((tool): [ToolName, ToolResult][] => {
       const commandLine = cell.tools[tool];
+      if (commandLine === undefined) return [];
       const found = bench.tools[tool];
       const { figures = [], failures: failed = [] } = measured.get(tool) ?? {};
       const all = figures.flatMap((figure) => figure[metric.key] ?? []);
@@ -104,22 +109,22 @@ function toRow(
       const failures = [...failed, ...all.filter((value) => typeof value === "string")];
       const none = { median: null, min: null, max: null };
       if (typeof commandLine !== "string")
-        return [tool, { values, ...none, failures: [commandLine.unable] }];
-      if ("missing" in found)
-        return [tool, { command: commandLine, values, ...none, failures: [found.missing] }];
+        return [[tool, { values, ...none, failures: [commandLine.unable] }]];
+      if (found && "missing" in found)
+        return [[tool, { command: commandLine, values, ...none, failures: [found.missing] }]];
       const middle = median(values);
       const range =
         middle === null
           ? none
           : { median: middle, min: Math.min(...values), max: Math.max(...values) };
-      return [tool, { command: commandLine, values, ...range, failures }];
+      return [[tool, { command: commandLine, values, ...range, failures }]];
     }),
-  ) as Record<ToolName, ToolResult>;
+  ) as Row["tools"];
 
   let bestPeer: PeerName | null = null;
   let best: number | null = null;
   for (const peer of toolNames) {
-    const value = tools[peer].median;
+    const value = tools[peer]?.median ?? null;
     if (peer === "portcat" || value === null || metric.compared === false) continue;
     if (best === null || (metric.better === "higher" ? value > best : value < best)) {
       best = value;
@@ -139,7 +144,7 @@ function toRow(
     bestPeer,
     ratio: own === null || best === null || best === 0 ? null : own / best,
     target: target ? inWords(target, metric) : null,
-    reached: target ? isReached(target, metric, tools.portcat, best) : null,
+    reached: target ? isReached(target, metric, tools, best) : null,
     ...(cell.note === undefined ? {} : { note: cell.note }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Results, Row, ToolResult } from "./results.ts";
-import { toolNames } from "./tools.ts";
+import { type ToolName, toolNames } from "./tools.ts";
 
 /** Lines of left-aligned first and right-aligned other columns. */
 function columns(rows: string[][], leftColumns: number[]): string[] {
@@ -44,7 +44,9 @@ export function amount(figure: number, decimals: number): string {
 }
 
 /** The least and the most, where there are several. */
-function spread({ decimals }: Row, { values, min, max }: ToolResult): string {
+function spread({ decimals }: Row, result: ToolResult | undefined): string {
+  if (!result) return "";
+  const { values, min, max } = result;
   if (values.length < 2 || min === null || max === null) return "";
   return `${min.toFixed(decimals)}-${max.toFixed(decimals)}`;
 }
@@ -67,24 +69,29 @@ function figure({ decimals }: Row, result: ToolResult, remarks: string[]): strin
   return `${text} ${numberOf(remark, remarks)}`;
 }
 
-const header = [
-  "",
-  "mode",
-  "unit",
-  ...toolNames,
-  "ratio",
-  "to",
-  "portcat min-max",
-  "best min-max",
-  "better",
-];
+/** The tools that have a part in it, with their figures. */
+function resultsOf({ tools }: Row): [ToolName, ToolResult][] {
+  return toolNames.flatMap((tool): [ToolName, ToolResult][] => {
+    const result = tools[tool];
+    return result ? [[tool, result]] : [];
+  });
+}
 
+function toolsOf(row: Row): ToolName[] {
+  return resultsOf(row).map(([tool]) => tool);
+}
+
+const headsBefore = ["", "mode", "unit"];
+const headsBehind = ["ratio", "to", "portcat min-max", "best min-max", "better"];
+
+/** A column for each tool of the first row: all rows have the same ones. */
 function tableLines(rows: Row[], remarks: string[], targets: boolean): string[] {
+  const tools = rows[0] ? toolsOf(rows[0]) : [];
   const body = rows.map((row) => [
     markedName(row, remarks),
     row.mode,
     row.unit,
-    ...toolNames.map((tool) => figure(row, row.tools[tool], remarks)),
+    ...resultsOf(row).map(([, result]) => figure(row, result, remarks)),
     ratioText(row),
     row.bestPeer ?? "",
     spread(row, row.tools.portcat),
@@ -94,8 +101,22 @@ function tableLines(rows: Row[], remarks: string[], targets: boolean): string[] 
       ? [row.target ?? "", row.reached === null ? "" : row.reached ? "reached" : "MISSED"]
       : []),
   ]);
-  const heads = [...header, ...(targets ? ["target", ""] : [])];
-  return columns([heads, ...body], [0, 1, 2, 8, 11, 12, 13]);
+  const heads = [...headsBefore, ...tools, ...headsBehind, ...(targets ? ["target", ""] : [])];
+  const left = ["", "mode", "unit", "to", "better", "target"];
+  return columns(
+    [heads, ...body],
+    heads.flatMap((head, column) => (left.includes(head) ? [column] : [])),
+  );
+}
+
+/** Rows of the same tools, in the order of the first of each. */
+function byTools(rows: Row[]): Row[][] {
+  const parts = new Map<string, Row[]>();
+  for (const row of rows) {
+    const names = toolsOf(row).join(" ");
+    parts.set(names, [...(parts.get(names) ?? []), row]);
+  }
+  return [...parts.values()];
 }
 
 /** One cell, as soon as it is measured: the command lines, then its rows. */
@@ -107,31 +128,30 @@ export function describeCell(rows: Row[], targets: boolean): string[] {
   return [
     "",
     `${first.cell}${first.note === undefined ? "" : ` (${first.note})`}`,
-    ...toolNames.map((tool) => {
-      const { command, failures } = first.tools[tool];
-      return `    ${(command ?? `${tool}: - (${failures.join("")})`).trimEnd()}`;
-    }),
+    ...resultsOf(first).map(
+      ([tool, { command, failures }]) =>
+        `    ${(command ?? `${tool}: - (${failures.join("")})`).trimEnd()}`,
+    ),
     ...table.map((line) => `  ${line}`),
     ...remarks.map((remark, index) => `  [${String(index + 1)}] ${remark}`),
   ];
 }
 
 /**
- * The whole table: medians, and the ratio of portcat's to the best peer's.
+ * The whole table, in parts for different tools: medians, and the ratio of portcat's to the best peer's.
  *
  * @param targets - show also our goals, and which are reached
  */
 export function describeResults({ rows }: Results, targets: boolean): string[] {
   const remarks: string[] = [];
-  const table = tableLines(rows, remarks, targets);
+  const tables = byTools(rows).flatMap((some) => [...tableLines(some, remarks, targets), ""]);
   const marked = rows.filter(({ reached }) => reached !== null);
   const reached = marked.filter((row) => row.reached).length;
   return [
     "",
     "Medians; the ratio is portcat's to the best peer's of that row, min-max are these two's over the rounds. The pinned ratio is the one that counts.",
     "",
-    ...table,
-    "",
+    ...tables,
     ...remarks.map((remark, index) => `[${String(index + 1)}] ${remark}`),
     ...(targets ? [`${String(reached)} of ${String(marked.length)} targets reached`] : []),
   ];

@@ -4,7 +4,7 @@ import { UsageError } from "../arguments.ts";
 import type { Attempt } from "../attempt.ts";
 import type { Cell, Metric, Scale, Unable } from "../cell.ts";
 import { freePort, MeasureFailure, memoryKiB, waitForListener } from "../processes.ts";
-import type { ToolName } from "../tools.ts";
+import type { OfTools } from "../tools.ts";
 import { tcp } from "./throughput.ts";
 
 /** From spawn to exit, in milliseconds. */
@@ -44,7 +44,7 @@ interface Start {
   name: string;
   mostOverMs?: number;
   connects?: true;
-  tools: Record<ToolName, string | Unable>;
+  tools: OfTools<string | Unable>;
 }
 
 const starts: Start[] = [

@@ -3,18 +3,18 @@ import { closeSync, openSync, rmSync, statSync } from "node:fs";
 import type { Attempt } from "../attempt.ts";
 import type { Cell, Metric, Scale, Target, Unable } from "../cell.ts";
 import { freePort, MeasureFailure, type Started, waitForListener } from "../processes.ts";
-import type { ToolName } from "../tools.ts";
+import type { OfTools } from "../tools.ts";
 
 /** How the tools are told to do it over one kind of socket. */
 export interface Transport {
   name: "TCP" | "UNIX" | "TLS";
-  send: Record<ToolName, string | Unable>;
-  receive: Record<ToolName, string | Unable>;
+  send: OfTools<string | Unable>;
+  receive: OfTools<string | Unable>;
 }
 
 /** One that is measured both ways at once, too. */
 interface TwoWay extends Transport {
-  both: Record<ToolName, string>;
+  both: OfTools<string>;
 }
 
 export const tcp = {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Cell, MiB, type Scale, type Target, type Unable } from "../cell.ts";
 import { describeExit } from "../attempt.ts";
 import { freePort, MeasureFailure, type Started, waitForListener } from "../processes.ts";
-import type { ToolName } from "../tools.ts";
+import type { OfTools } from "../tools.ts";
 
 const datagramBytes = 512;
 
@@ -22,14 +22,14 @@ const endedMs = 5_000;
 const quietMs = 500;
 
 /** As nobody has told them how much the system may hold for them. */
-const withDefaults: Record<ToolName, string> = {
+const withDefaults: OfTools<string> = {
   portcat: "portcat udp bind 127.0.0.1 PORT -q",
   nc: "nc -u -l -d 127.0.0.1 PORT",
   ncat: "ncat -u -l --recv-only 127.0.0.1 PORT",
   socat: "socat -u UDP-RECV:PORT,bind=127.0.0.1 -",
 };
 
-const withLargeBuffers: Record<ToolName, string | Unable> = {
+const withLargeBuffers: OfTools<string | Unable> = {
   portcat: withDefaults.portcat,
   nc: `nc -u -l -d -I ${String(bufferBytes)} 127.0.0.1 PORT`,
   ncat: { unable: "has no option for the buffer" },
