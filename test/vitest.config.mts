@@ -20,8 +20,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [
             "test/contract/**",
-            "test/e2e/{address,bad-input,help}.test.ts",
-            "test/interop/{tcp,udp,unix}.test.ts",
+            "test/e2e/{address,bad-input,help,recipes,scan}.test.ts",
+            "test/interop/{scan,tcp,udp,unix,wait}.test.ts",
             "test/property/!(reset).test.ts",
           ],
         },
