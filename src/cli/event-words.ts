@@ -47,10 +47,15 @@ function headerLines(headers: readonly (readonly [name: string, value: string])[
  * The lines of a defect's stack stay.
  */
 function safe(line: string): string {
-  return line.replaceAll(/\p{Cc}/gu, (control) =>
-    control === "\n" && line.startsWith(defectWords)
-      ? control
-      : `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  if (!line.startsWith(defectWords)) return withoutControls(line);
+  return line.split("\n").map(withoutControls).join("\n");
+}
+
+/** A text whose control characters are shown as \x1b. */
+export function withoutControls(text: string): string {
+  return text.replaceAll(
+    /\p{Cc}/gu,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
 

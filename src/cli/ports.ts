@@ -17,6 +17,7 @@ const wellKnown: Record<string, number> = {
   http: 80,
   pop3: 110,
   ntp: 123,
+  imap: 143,
   imap2: 143,
   snmp: 161,
   ldap: 389,

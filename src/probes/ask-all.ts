@@ -1,19 +1,19 @@
 import { codeOf } from "../errors.ts";
-import type { Probe, Verdict } from "./verdict.ts";
+import { isPassing, type Probe, type Verdict } from "./verdict.ts";
 
 /** Asks one, and calls `done` once; with an Error where it could not be asked. */
 export type Ask = (probe: Probe, done: (verdict: Verdict | Error) => void) => void;
 
-/** What this machine may have again in a moment. */
-const passing = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "EAGAIN"];
 const pauseMs = 20;
+/** With nothing asked meanwhile. */
+const mostPauses = 500;
 
 /**
  * Asks many, never more than `parallel` at a time, in order.
  *
  * Where this machine has no descriptor or port left for one more, it waits until others are done.
  *
- * @param answered - called as answers come, in any order
+ * @param answered - called as answers come, in any order, and no more after the end
  * @throws Error of this machine where not even a single one could be asked; the reason of `signal`
  */
 export function askAll(
@@ -25,10 +25,15 @@ export function askAll(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const again: Probe[] = [];
-    let asking = 0;
+    /** How many are being asked at each address, and which addresses have answered. */
+    const asking = new Map<string, number>();
+    const heardOf = new Set<string>();
+    let count = 0;
+    /** What this machine seems to be able to; it grows by one in each round. */
+    let most = parallel;
+    let pauses = 0;
     let over = false;
     let pause: NodeJS.Timeout | undefined;
-    let failures = 0;
     const end = (error?: Error) => {
       if (over) return;
       over = true;
@@ -44,26 +49,41 @@ export function askAll(
       const following = probes.next();
       return following.done === true ? undefined : following.value;
     };
+    const change = (address: string, by: 1 | -1) => {
+      count += by;
+      asking.set(address, (asking.get(address) ?? 0) + by);
+    };
     const askMore = () => {
       pause = undefined;
-      while (!over && asking < parallel && pause === undefined) {
+      while (!over && count < Math.floor(most) && pause === undefined) {
         const probe = next();
         if (probe === undefined) break;
-        asking++;
+        change(probe.address, 1);
         ask(probe, (verdict) => {
-          asking--;
-          if (verdict instanceof Error) putOff(probe, verdict);
-          else {
-            failures = 0;
-            answered(probe, verdict);
-          }
-          if (!over && pause === undefined) askMore();
+          change(probe.address, -1);
+          if (over) return;
+          if (verdict instanceof Error) failed(probe, verdict);
+          else tell(probe, verdict);
+          if (pause === undefined) askMore();
         });
       }
-      if (asking === 0 && pause === undefined) end();
+      if (count === 0 && pause === undefined) end();
     };
-    const putOff = (probe: Probe, error: Error) => {
-      if (!passing.includes(codeOf(error)) || ++failures > mostFailures) return end(error);
+    const tell = (probe: Probe, verdict: Verdict) => {
+      pauses = 0;
+      most = Math.min(parallel, most + 1 / most);
+      heardOf.add(probe.address);
+      answered(probe, verdict);
+    };
+    const failed = (probe: Probe, error: Error) => {
+      const code = codeOf(error);
+      if (!isPassing(code)) return end(error);
+      // All ports may be in use, or there is no way to this address, as to ::1 without IPv6.
+      const { address } = probe;
+      if (code === "EADDRNOTAVAIL" && !heardOf.has(address) && asking.get(address) === 0)
+        return answered(probe, { state: "no answer", code });
+      most = Math.max(count, 1);
+      if (count === 0 && ++pauses > mostPauses) return end(error);
       again.push(probe);
       pause ??= setTimeout(askMore, pauseMs);
     };
@@ -72,6 +92,3 @@ export function askAll(
     askMore();
   });
 }
-
-/** In a row, with nothing answered between them: a minute's worth of pauses with one at a time. */
-const mostFailures = 3000;

@@ -1,3 +1,5 @@
+import type { Socket } from "node:net";
+
 /**
  * What a port has answered. "no answer" is all that silence tells: something on the way may drop
  * what is sent, and a UDP service may have nothing to say.
@@ -24,4 +26,14 @@ const rank = { open: 2, closed: 1, "no answer": 0 };
 /** Of a host with several addresses, the answer that tells most. */
 export function mostTelling<V extends Verdict>(verdicts: readonly V[]): V | undefined {
   return verdicts.toSorted((a, b) => rank[b.state] - rank[a.state])[0];
+}
+
+/** What says something of this machine, which may have it again in a moment, and nothing of the port. */
+const passing = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "EAGAIN"];
+
+export const isPassing = (code: string): boolean => passing.includes(code);
+
+/** The system may have given us the very port that we ask, and then we have reached ourselves. */
+export function reachedItself(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }

@@ -1,20 +1,23 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { udpPeer } from "../helpers/datagrams.ts";
 import { fullListener } from "../helpers/full-listener.ts";
 import {
   hostsCanBeReplaced,
+  inOwnNetwork,
   networkCanBeSilent,
   portcatWithHosts,
+  portcatWithPorts,
   portcatWithSilentResolver,
 } from "../helpers/namespace.ts";
 import { hasIPv6 } from "../helpers/peers.ts";
 import { hasTerminals, onTerminal } from "../helpers/pseudo-terminal.ts";
 import { freePort, startServer } from "../helpers/sockets.ts";
-import { bin, portcat, Running, Tool } from "../helpers/tool.ts";
+import { bin, portcat, Running, temporaryFolder, Tool } from "../helpers/tool.ts";
 
 const scan = (...args: string[]) => portcat(["scan", ...args]);
 const linuxOnly = test.skipIf(process.platform !== "linux");
@@ -109,6 +112,15 @@ describe("scan", () => {
     },
   );
 
+  test("takes a service that ends at once for one that is there", async () => {
+    const server = createServer((socket) => void socket.resetAndDestroy());
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    for (let nth = 0; nth < 5; nth++)
+      expect((await scan("127.0.0.1", String(port), "-q").ended).code).toBe(0);
+  });
+
   test("never reads stdin (row 12)", async () => {
     const port = String((await startServer()).port);
     const script = `"$0" "$1" scan 127.0.0.1 ${port} >/dev/null 2>&1; cat`;
@@ -144,18 +156,25 @@ describe("scan", () => {
   test("ends with a signal, with --timeout, and when nobody reads its stdout", async () => {
     const port = String(await fullListener());
     const tool = new Tool(["scan", "127.0.0.1", port, "-w", "20s", "-v"]);
-    const timer = setInterval(() => tool.child.kill("SIGINT"), 500);
+    await tool.event("progress");
+    tool.child.kill("SIGINT");
     expect((await tool.ended).code).toBe(130);
-    clearInterval(timer);
+    const stuck = new Running(
+      "sh",
+      ["-c", `"$0" "$1" scan 127.0.0.1 1-65535 --timeout 2s | sleep 20`, process.execPath, bin],
+      { stdout: "ignore" },
+    );
+    await stuck.says(/of --timeout \(ETIMEDOUT\)/);
+    stuck.child.kill("SIGKILL");
     const late = await scan("127.0.0.1", port, "-w", "20s", "--timeout", "300ms").ended;
     expect(late.code).toBe(5);
-    const script = `"$0" "$1" scan 127.0.0.1 1-2000; echo "exit $?" >&2`;
+    const script = `"$0" "$1" scan 127.0.0.1 1-65535; echo "exit $?" >&2`;
     const shell = spawn("bash", ["-c", `{ ${script}; } | head -n 1`, process.execPath, bin]);
     let stderr = "";
     shell.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
     await once(shell, "close");
-    // It may have written all before the reader left.
-    expect(stderr).toMatch(/exit (11|141)\n$/);
+    // More than a pipe holds.
+    expect(stderr).toMatch(/exit 141\n$/);
   });
 
   linuxOnly("waits for descriptors where there are fewer than --parallel", async () => {
@@ -164,6 +183,34 @@ describe("scan", () => {
     const { code, stderr } = await tool.ended;
     expect([0, 11]).toContain(code);
     expect(stderr).toMatch(/ 0 without an answer, in /);
+  });
+
+  test.skipIf(!networkCanBeSilent)(
+    "waits for descriptors also where they are held by ports that keep silent",
+    async () => {
+      const script = `ulimit -n 64; exec "$@" scan 192.0.2.53 1-100 -w 200ms --open-only`;
+      const { code, stderr } = await inOwnNetwork(script).ended;
+      expect([code, stderr.includes("0 closed, 100 without an answer")]).toEqual([11, true]);
+    },
+  );
+
+  test.skipIf(!networkCanBeSilent)("asks what it can where IPv6 is off", async () => {
+    const off = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6";
+    const hosts = 'mount --bind "$HOSTS" /etc/hosts';
+    const path = join(temporaryFolder(), "hosts");
+    writeFileSync(path, "::1 both.test\n127.0.0.1 both.test\n");
+    const started = (flags: string) =>
+      inOwnNetwork(`${off}\n${hosts}\nexec "$@" scan both.test 1-300 ${flags}`, {
+        env: { HOSTS: path },
+      }).ended;
+    for (const flags of ["", "--udp"]) {
+      const { code, stderr } = await started(flags);
+      expect([code, stderr]).toEqual([
+        11,
+        expect.stringContaining("0 ports open, 300 closed, 0 without"),
+      ]);
+    }
+    expect((await started("-6")).code).toBe(6);
   });
 
   linuxOnly("never has more sockets than --parallel", async () => {
@@ -187,6 +234,8 @@ describe("scan", () => {
     "does not take itself for a service, and asks all 65,535 ports",
     async () => {
       // Its own ports are among those that it asks.
+      const udp = portcatWithPorts([40_000, 40_099], ["scan", "127.0.0.1", "40000-40099", "--udp"]);
+      expect((await udp.ended).stderr).toContain("0 ports open, 100 closed, 0 without an answer");
       const tool = portcatWithSilentResolver(1, ["scan", "127.0.0.1", "1-65535", "--open-only"]);
       const { code, stdout, stderr } = await tool.ended;
       expect([code, stdout.toString()]).toEqual([11, ""]);
@@ -212,6 +261,8 @@ describe("scan", () => {
     const { code, stderr } = await tool.ended;
     expect(code).toBe(6);
     expect(stderr).toContain("cannot reach 198.51.100.1: network unreachable (ENETUNREACH)");
+    const udp = portcatWithSilentResolver(1, ["scan", "198.51.100.1", "80", "--udp"]);
+    expect((await udp.ended).code).toBe(6);
   });
 });
 

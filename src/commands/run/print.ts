@@ -4,8 +4,12 @@ import { codeOf, ExitCode, readerLeft, systemError } from "../../errors.ts";
 /** Writes a result to stdout as it comes. */
 export interface Printer {
   print(text: string): void;
-  /** Waits until all of it is written. @throws PortcatError when stdout does not take it */
-  end(): Promise<void>;
+  /**
+   * Waits until all of it is written, after the end of the run a second at most.
+   *
+   * @throws PortcatError when stdout does not take it
+   */
+  end(signal?: AbortSignal): Promise<void>;
   /** Fails as soon as stdout takes no more. */
   readonly failed: Promise<never>;
 }
@@ -23,12 +27,24 @@ export function openPrinter(): Printer {
   failed.catch(() => undefined);
   return {
     print: (text) => sink.write({ bytes: Buffer.from(text), release: () => undefined }),
-    end: () => {
+    end: (signal) => {
       sink.end();
-      return Promise.race([done, failed]);
+      return Promise.race([done, failed, ...(signal ? [lateBy(leftMs, signal)] : [])]);
     },
     failed,
   };
+}
+
+/** How long what is left may take once the run has been ended. */
+const leftMs = 1000;
+
+/** Done so long after a signal has aborted. */
+function lateBy(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const ended = () => setTimeout(resolve, milliseconds).unref();
+    if (signal.aborted) ended();
+    else signal.addEventListener("abort", ended, { once: true });
+  });
 }
 
 /** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */

@@ -1,10 +1,12 @@
+import { withoutControls } from "../../cli/event-words.ts";
 import { type Family, resolveHost, type ResolvedAddress } from "../../endpoints/resolve.ts";
-import { ExitCode, PortcatError, systemError } from "../../errors.ts";
+import { codeOf, ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import { type Ask, askAll } from "../../probes/ask-all.ts";
-import { mostTelling, type Probe, type Verdict } from "../../probes/verdict.ts";
+import type { Probe } from "../../probes/verdict.ts";
 import type { Context } from "../context.ts";
 import { openPrinter } from "./print.ts";
+import { type Answer, Answers } from "./scan-answers.ts";
 import { limitRun } from "./session.ts";
 
 export interface Scan {
@@ -22,9 +24,6 @@ interface Form {
   readonly json: boolean;
   readonly openOnly: boolean;
 }
-
-/** What is kept and told of what a service says. */
-const mostBannerBytes = 256;
 
 /** How often the progress is told. */
 const progressMs = 250;
@@ -58,22 +57,28 @@ export async function runScan(
   );
   const failure = await Promise.race([asking, stdout.failed]).then(
     () => undefined,
-    (error: unknown) => systemError(`cannot scan ${host}`, error),
+    (error: unknown) => {
+      if (!(error instanceof PortcatError) && codeOf(error) === "") throw error;
+      return systemError(`cannot scan ${host}`, error);
+    },
   );
   clearInterval(progress);
   answers.tellRest();
   context.settle();
-  await stdout.end();
+  await stdout.end(context.signal);
   const { open, closed, unanswered } = answers;
   const duration = Math.round(performance.now() - begun);
   const asked = addresses.map(({ address }) => address);
   context.emit({ event: "scanned", host, addresses: asked, open, closed, unanswered, duration });
   if (failure !== undefined) throw failure;
+  context.signal.throwIfAborted();
   const unreached = answers.unreached();
   if (unreached !== undefined)
-    throw systemError(`cannot reach ${host}`, Object.assign(new Error(), { code: unreached }), {
-      address: addresses[0]?.address,
-    });
+    throw systemError(
+      `cannot reach ${host}`,
+      { code: unreached },
+      { address: addresses[0]?.address, exitCode: ExitCode.unreachable },
+    );
   if (form.any ? open.length === 0 : open.length < ports.length) throw notOpen(scan, open.length);
 }
 
@@ -101,84 +106,6 @@ function* probesOf(
     for (const { address, family } of addresses) yield { address, family, port, timeoutMs };
 }
 
-/** An answer, and the address that gave it. */
-type Answer = Verdict & { address: string };
-
-/** What each port has answered, told in the order of the ports. */
-class Answers {
-  readonly open: number[] = [];
-  closed = 0;
-  unanswered = 0;
-  readonly #ports: readonly number[];
-  readonly #addresses: number;
-  readonly #tell: (port: number, answer: Answer) => void;
-  readonly #heard = new Map<number, Answer[]>();
-  readonly #codes = new Set<string | undefined>();
-  #taken = 0;
-  #told = 0;
-
-  /** @param addresses - how many of them each port is asked at */
-  constructor(
-    ports: readonly number[],
-    addresses: number,
-    tell: (port: number, answer: Answer) => void,
-  ) {
-    this.#ports = ports;
-    this.#addresses = addresses;
-    this.#tell = tell;
-  }
-
-  take({ address, port }: Probe, { banner, ...verdict }: Verdict): void {
-    const heard = this.#heard.get(port) ?? [];
-    // A copy, which does not keep the rest in memory.
-    const kept = banner && { banner: Buffer.from(banner.subarray(0, mostBannerBytes)) };
-    heard.push({ address, ...verdict, ...kept });
-    this.#codes.add(verdict.code);
-    this.#heard.set(port, heard);
-    this.#taken++;
-    this.#tellNext();
-  }
-
-  #tellNext(): void {
-    for (;;) {
-      const port = this.#ports[this.#told];
-      const all = port === undefined ? undefined : this.#heard.get(port);
-      if (port === undefined || all === undefined || all.length < this.#addresses) return;
-      this.#heard.delete(port);
-      this.#told++;
-      this.#tellOne(port, all);
-    }
-  }
-
-  /** What has been answered of a scan that was ended, behind ports that had not. */
-  tellRest(): void {
-    const rest = [...this.#heard].toSorted(([a], [b]) => a - b);
-    for (const [port, all] of rest) if (all.length === this.#addresses) this.#tellOne(port, all);
-    this.#heard.clear();
-  }
-
-  #tellOne(port: number, all: readonly Answer[]): void {
-    const answer = mostTelling(all);
-    if (answer === undefined) return;
-    if (answer.state === "open") this.open.push(port);
-    else if (answer.state === "closed") this.closed++;
-    else this.unanswered++;
-    this.#tell(port, answer);
-  }
-
-  progress() {
-    const done = Math.floor(this.#taken / this.#addresses);
-    return { event: "progress", done, total: this.#ports.length, open: this.open.length } as const;
-  }
-
-  /** The code that all had in common, where none of them was reached. */
-  unreached(): string | undefined {
-    const [code, ...others] = this.#codes;
-    const noWay = ["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EAFNOSUPPORT"];
-    return others.length === 0 && noWay.includes(code ?? "") ? code : undefined;
-  }
-}
-
 function lineOf(
   { host, transport, banner: wanted }: Scan,
   port: number,
@@ -200,9 +127,5 @@ function lineOf(
 
 /** The first line that has something in it, with control characters as text. */
 function inOneLine(said: string): string {
-  const line = said.split(/\r?\n/).find((each) => each.trim() !== "") ?? "";
-  return line.replaceAll(
-    /\p{Cc}/gu,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return withoutControls(said.split(/\r?\n/).find((each) => each.trim() !== "") ?? "");
 }
