@@ -23,6 +23,8 @@ import { createProgram, helpAsOption } from "./program.ts";
 import { isTerminal } from "./terminal.ts";
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What else a command in our place may be told. */
+const otherSignals = ["SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
 
 /**
  * Runs one command line and sets the exit code: the only catch-all, and the owner of signals.
@@ -53,7 +55,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       return begun().signal;
     },
     abort: (reason) => begun().abort(reason),
-    handOverSignals: (take) => (takeSignal = take),
+    handOverSignals: (take) => {
+      takeSignal = take;
+      for (const name of otherSignals) process.on(name, take);
+    },
     mayEmit: () => run?.signal.aborted === true || (stderr?.takesMore ?? true),
     datagramsShown: () => output.json || output.level === "verbose" || output.showDatagrams(),
   };
@@ -92,6 +97,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.off("beforeExit", stalled);
   }
   await stderr?.flush();
+  leaveUnresolved();
 }
 
 /**
@@ -196,15 +202,26 @@ function bug(error: unknown): PortcatError {
  * takes our place, where this Node can do that.
  */
 function leaveNow(reason: PortcatError): void {
-  const lookingUp = process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap");
-  if (!lookingUp) process.exit(reason.exitCode);
+  if (!isLookingUp()) process.exit(reason.exitCode);
   const signal = endingSignals.find((name) => name === reason.code);
   if (signal !== undefined) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
     return;
   }
+  exitAtOnce(reason.exitCode);
+}
+
+/** Ends a run that is done, but for a name whose address nobody wants to know any more. */
+function leaveUnresolved(): void {
+  if (isLookingUp()) exitAtOnce(Number(process.exitCode ?? ExitCode.ok));
+}
+
+const isLookingUp = () => process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap");
+
+/** A shell takes our place, where this Node can do that. */
+function exitAtOnce(exitCode: number): void {
   const { execve } = process as { execve?: (file: string, args: string[], env: object) => never };
   if (process.platform === "win32" || execve === undefined) return;
-  execve("/bin/sh", ["sh", "-c", `exit ${String(reason.exitCode)}`], process.env);
+  execve("/bin/sh", ["sh", "-c", `exit ${String(exitCode)}`], process.env);
 }

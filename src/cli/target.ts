@@ -63,11 +63,13 @@ export function parseTarget(text: string): Target {
   const [, kind = "", rest = ""] = /^([a-z+]+):(.*)$/s.exec(text) ?? [];
   if (kind === "http" || kind === "https") {
     const { url, authorization } = parseHttpUrl(text);
-    const target = { text: url.href, wishes: {}, kind: "http", url } as const;
+    const shown = authorization === undefined ? text : url.href;
+    const target = { text: shown, wishes: {}, kind: "http", url } as const;
     return authorization === undefined ? target : { ...target, authorization };
   }
   if (kind === "http+unix") return httpOverUnix(rest, text);
-  if (!(kind in wishesOf)) return { text, kind: "tcp", ...placeOf(text, text), wishes: {} };
+  if (!Object.hasOwn(wishesOf, kind))
+    return { text, kind: "tcp", ...placeOf(text, text), wishes: {} };
   const [, place = "", query] = /^([^?]*)(?:\?(.*))?$/s.exec(rest) ?? [];
   const wishes = query === undefined ? {} : readWishes(kind, query, text);
   return kind === "unix" || kind === "file"
@@ -89,8 +91,14 @@ function placeOf(place: string, text: string): { host: string; port: number } {
       text,
       "expected tcp:, tls:, udp:, unix:, file:, http://, https://, http+unix: or host:port",
     );
-  const { host = "localhost", port } = reading(text, () => parsePlace([place], 1));
-  return { host, port };
+  try {
+    const { host = "localhost", port } = parsePlace([place], 1);
+    return { host, port };
+  } catch (error) {
+    // It says what was typed.
+    if (error instanceof InvalidArgumentError) throw usageError(error.message);
+    throw error;
+  }
 }
 
 /** Reads "name=value&name=value", percent-encoded; a plus is a plus. */
@@ -102,8 +110,12 @@ function readWishes(kind: string, query: string, text: string): Wishes {
     const read = readers[name];
     if (read === undefined || !known.includes(name))
       throw invalid(text, `expected behind ${kind}: and a ? only ${known.join("=, ")}=`);
+    if (name in wishes) throw invalid(text, `${name} is there twice`);
     wishes[name] = reading(text, () => read(decoded(value)), `${name}: `);
   }
+  const { pin, ca, insecure } = wishes;
+  if ([pin, ca, insecure || undefined].filter((each) => each !== undefined).length > 1)
+    throw invalid(text, "pin, ca and insecure cannot be used together");
   return wishes;
 }
 

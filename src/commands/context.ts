@@ -10,7 +10,7 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Ends the run for this reason. */
   readonly abort: (reason: PortcatError) => void;
-  /** From now on signals are for `take` to see to, and do not end the run. */
+  /** From now on signals are for `take` to see to, those too that we do not listen to otherwise. */
   readonly handOverSignals: (take: (name: NodeJS.Signals) => void) => void;
   /** Whether an event may be emitted without waiting; also where stderr is stuck, or the run has been ended. */
   readonly mayEmit: () => boolean;

@@ -26,7 +26,7 @@ import type { Context } from "./context.ts";
 
 export interface WaitOptions extends FamilyOptions, TlsClientFlags, ProxyFlags {
   timeout: number;
-  interval: number;
+  interval?: number;
   connectTimeout?: number;
   down?: boolean;
   any?: boolean;
@@ -50,6 +50,7 @@ export function declareWait(command: Command, context: Context): void {
       const run = wordsAfterDashes(command);
       const targets = words.slice(0, words.length - run.length).map(parseTarget);
       if (targets.length === 0) throw usageError("expected at least one target before --");
+      if (run[0] === "") throw usageError("'' is no command: expected one after --");
       checkProxyOptions(options);
       needs(command, ["--key"], "--cert");
       checkTargets(command, targets, options);
@@ -64,10 +65,10 @@ export function declareWait(command: Command, context: Context): void {
         "fail when they are not ready by then; there is always such a deadline",
       ).default(30_000, "30s"),
     )
-    .addOption(
-      new Option("--interval <time>", "the longest pause between two attempts")
-        .argParser(parsePositiveTime)
-        .default(250, "250ms"),
+    .option(
+      "--interval <time>",
+      "the longest pause between two attempts (250ms; 50ms while nobody is there)",
+      parsePositiveTime,
     )
     .option(
       "-w, --connect-timeout <time>",

@@ -62,7 +62,21 @@ export async function resolveFrom(
   return usable;
 }
 
+const pending = new Map<string, Promise<ResolvedAddress[]>>();
+
+/** Asks the system, which cannot be told to stop: who asks again meanwhile waits for the same answer. */
 function lookUp(named: Named): Promise<ResolvedAddress[]> {
+  const key = `${String(named.family)} ${hostPort(named.host, named.port)}`;
+  const begun = pending.get(key);
+  if (begun !== undefined) return begun;
+  const asked = askSystem(named).finally(() => pending.delete(key));
+  pending.set(key, asked);
+  // Where nobody waits for it any more.
+  asked.catch(() => undefined);
+  return asked;
+}
+
+function askSystem(named: Named): Promise<ResolvedAddress[]> {
   return new Promise((resolve, reject) => {
     // Loaded only for a name.
     const { lookup } = process.getBuiltinModule("node:dns");

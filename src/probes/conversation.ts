@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { causeInWords } from "../errors.ts";
+import { causeInWords, codeOf } from "../errors.ts";
 import { leave } from "./leave.ts";
 import { type Readiness, ready, silent, unexpected } from "./readiness.ts";
 
@@ -26,7 +26,7 @@ export function quoted(text: string): string {
  * @param timeoutMs - for what is expected
  * @param signal - ends it, with its reason
  */
-export function converse(
+export function hearOut(
   socket: Socket,
   name: string,
   { send, meets }: Talk,
@@ -51,7 +51,7 @@ export function converse(
       reject(signal.reason as Error);
     };
     const said = () => (text === "" ? "nothing" : quoted(text));
-    const left = (how: string) => done(unexpected(`${name} ${how}`, "EUNEXPECTED", how));
+    const left = (how: string) => done(unexpected(`${name} ${how}`, { gist: how }));
     const take = (bytes: Buffer) => {
       text += decoder.decode(bytes, { stream: true });
       if (meets?.(text) === true) done(ready(`${name} says what was expected`));
@@ -60,7 +60,7 @@ export function converse(
     };
     const late = () => {
       if (text === "") done(silent(`${name} has said nothing`, timeoutMs));
-      else done(unexpected(`${name} has said ${said()}`, "EUNEXPECTED", "has said"));
+      else done(unexpected(`${name} has said ${said()}`, { gist: "has said", late: true }));
     };
     const timer = setTimeout(late, timeoutMs);
     signal.addEventListener("abort", aborted);
@@ -69,7 +69,10 @@ export function converse(
     if (meets === undefined) return done(ready(`${name} accepts connections`));
     socket.on("data", take);
     socket.once("end", () => left(`has left after saying ${said()}`));
-    socket.once("error", (error) => left(`has left: ${causeInWords(error)}`));
+    socket.once("error", (error) => {
+      const code = codeOf(error);
+      done(unexpected(`${name} has left: ${causeInWords(error)}`, { code, gist: code }));
+    });
     socket.once("close", () => left(`has left after saying ${said()}`));
     socket.resume();
   });

@@ -16,6 +16,9 @@ export interface Question {
   readonly meets?: ((text: string) => boolean) | undefined;
 }
 
+/** The status is that of an answer that came. */
+export type Answered = Readiness & { readonly status?: number };
+
 /**
  * Sends a GET over a socket that is connected, looks at the status of the answer and perhaps at its
  * body, and leaves.
@@ -27,7 +30,7 @@ export function askStatus(
   { target, headers, statuses, meets }: Question,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<Readiness> {
+): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const asked = request({
       path: target,
@@ -44,7 +47,8 @@ export function askStatus(
     };
     const done = (readiness: Readiness) => {
       over();
-      resolve(readiness);
+      const status = answer?.statusCode;
+      resolve({ ...readiness, ...(status !== undefined && { status }) });
     };
     const aborted = () => {
       over();
@@ -52,7 +56,7 @@ export function askStatus(
     };
     const timer = setTimeout(() => {
       if (answer === undefined) done(silent("no answer", timeoutMs));
-      else done(unexpected(`${said}, and not what was expected so far`));
+      else done(unexpected(`${said}, and not what was expected so far`, { late: true }));
     }, timeoutMs);
     signal.addEventListener("abort", aborted);
     if (signal.aborted) return aborted();
@@ -63,7 +67,7 @@ export function askStatus(
       said = `status ${String(status)} ${statusMessage}`.trim();
       response.on("error", () => done(unexpected(`${said}, but its body broke off`)));
       if (!statuses.some(([from, to]) => from <= status && status <= to))
-        return done(unexpected(said, "ESTATUS"));
+        return done(unexpected(said, { code: "ESTATUS" }));
       if (meets === undefined) return done(ready(said));
       let body = "";
       response.setEncoding("utf8");

@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Attempt, Readiness } from "./readiness.ts";
+import type { AskTarget, Readiness } from "./readiness.ts";
 
 /** The first pause between two attempts; each is twice the one before, up to the longest. */
 const firstPauseMs = 25;
-/** The part of the interval that is the longest pause where only the system answers, that nobody is there. */
-const absentPart = 1 / 5;
+/** What the system answers where nobody is there, whom more attempts could bother. */
 const absentCodes: readonly (string | null)[] = ["ECONNREFUSED", "ENOENT"];
 
-/** An attempt that the deadline has cut short tells less than an earlier answer, unless it lasted so long. */
+/** An attempt that the deadline has cut short tells less than an earlier one, unless it lasted so long. */
 const tellingMs = 1000;
 
 export interface Polling {
-  readonly attempt: Attempt;
+  readonly ask: AskTarget;
   readonly isWanted: (answer: Readiness) => boolean;
   /** How often in a row it has to be what is wanted. */
   readonly stable: number;
-  /** The longest pause. */
+  /** The longest pause, and the longest where nobody is there. */
   readonly intervalMs: number;
+  readonly absentIntervalMs: number;
   /** On the clock of performance.now(). */
   readonly deadline: number;
 }
@@ -25,6 +25,8 @@ export interface Polling {
 export interface Polled {
   readonly attempts: number;
   readonly last: Readiness | undefined;
+  /** How often it was what is wanted, the last times. */
+  readonly inARow: number;
   readonly done: boolean;
 }
 
@@ -35,7 +37,7 @@ export interface Polled {
  * @throws the reason of `signal`
  */
 export async function poll(
-  { attempt, isWanted, stable, intervalMs, deadline }: Polling,
+  { ask, isWanted, stable, intervalMs, absentIntervalMs, deadline }: Polling,
   tell: (polled: Polled & { last: Readiness }, changed: boolean) => void,
   signal: AbortSignal,
 ): Promise<Polled> {
@@ -44,13 +46,12 @@ export async function poll(
   let pauseMs = firstPauseMs;
   for (let attempts = 1; ; attempts++) {
     const begun = performance.now();
-    const answer = await attempt(Math.max(Math.round(deadline - begun), 1), signal);
-    const now = performance.now();
-    const isCut = !isWanted(answer) && now >= deadline && now - begun < tellingMs;
+    const { answer, cut } = await ask(Math.max(Math.round(deadline - begun), 1), signal);
     const before = last;
-    if (!isCut || last === undefined) last = answer;
-    inARow = isWanted(answer) ? inARow + 1 : 0;
-    const polled = { attempts, last, done: inARow >= stable };
+    const tells = !cut || performance.now() - begun >= tellingMs;
+    if (tells || last === undefined) last = answer;
+    inARow = isWanted(answer) && !cut ? inARow + 1 : 0;
+    const polled = { attempts, last, inARow, done: inARow >= stable };
     tell(polled, gistOf(last) !== gistOf(before));
     if (polled.done) return polled;
     const leftMs = deadline - performance.now();
@@ -58,7 +59,7 @@ export async function poll(
     const isAbsent = absentCodes.includes(answer.code);
     // Whoever has just come is asked again soon.
     if (!isAbsent && absentCodes.includes(before?.code ?? null)) pauseMs = firstPauseMs;
-    const longestMs = isAbsent ? intervalMs * absentPart : intervalMs;
+    const longestMs = isAbsent ? absentIntervalMs : intervalMs;
     await sleep(Math.min(pauseMs, longestMs, leftMs), undefined, { signal }).catch(() => undefined);
     signal.throwIfAborted();
     if (performance.now() >= deadline) return polled;

@@ -11,17 +11,23 @@ export interface Readiness {
   /** What makes it another answer than the one before, where that is not its words. */
   readonly gist?: string;
   readonly code: string | null;
-  /** What a wait ends with that never had another answer. */
+  /** The exit code of a wait that ends with this answer. */
   readonly exitCode: number;
+  /** It is the end of our own patience, and perhaps nothing that the target could help. */
+  readonly late?: boolean;
 }
 
 /**
  * Asks a target once.
  *
  * @param leftMs - until nobody wants to know any more
- * @throws the reason of `signal`, and nothing else
+ * @returns `cut` where that was too short for an answer
+ * @throws the reason of `signal`, and what is a defect of ours
  */
-export type Attempt = (leftMs: number, signal: AbortSignal) => Promise<Readiness>;
+export type AskTarget = (
+  leftMs: number,
+  signal: AbortSignal,
+) => Promise<{ answer: Readiness; cut: boolean }>;
 
 export const ready = (words: string): Readiness => ({
   there: true,
@@ -32,13 +38,12 @@ export const ready = (words: string): Readiness => ({
 });
 
 /** It answers, and not as expected. */
-export const unexpected = (words: string, code = "EUNEXPECTED", gist?: string): Readiness => ({
-  there: true,
-  ready: false,
-  words,
-  ...(gist !== undefined && { gist }),
-  code,
-  exitCode: ExitCode.denied,
+export const unexpected = (
+  words: string,
+  { code = "EUNEXPECTED", ...more }: { code?: string; gist?: string; late?: boolean } = {},
+): Readiness => ({
+  ...{ there: true, ready: false, words, code, exitCode: ExitCode.denied },
+  ...more,
 });
 
 /** Something is there, and says nothing within `timeoutMs`. */
@@ -49,6 +54,7 @@ export const silent = (words: string, timeoutMs: number): Readiness => ({
   gist: words,
   code: "ETIMEDOUT",
   exitCode: ExitCode.timedOut,
+  late: true,
 });
 
 const absent: readonly number[] = [
@@ -61,24 +67,36 @@ const absent: readonly number[] = [
 /**
  * What a failure to reach a target says.
  *
- * @param place - of the target, as it was typed: it need not be told twice
+ * @param atPlace - it happened at the very place that was typed, which need not be told again
+ * @throws `error` where it is a defect of ours
  */
-export function unreached(error: unknown, place = ""): Readiness {
+export function unreached(error: unknown, atPlace = false): Readiness {
   const failure = error instanceof PortcatError ? error : undefined;
   const code = failure?.code ?? codeOf(error);
+  if (failure === undefined && code === "") throw error;
   const exitCode = failure?.exitCode ?? ExitCode.failure;
+  const late = exitCode === ExitCode.timedOut;
   return {
     // For want of a port of ours nothing is known.
     there: !(absent.includes(exitCode) && code !== "EADDRNOTAVAIL") && code !== "EPROXYTARGET",
     ready: false,
-    words: (failure?.message ?? causeInWords(error)).replace(`cannot connect to ${place}: `, ""),
-    ...(code === "ETIMEDOUT" && { gist: code }),
-    code: code === "" ? null : code,
+    words: wordsOf(error, failure, atPlace),
+    ...(late && { gist: "late", late }),
+    ...(code === "ECONNRESET" && { gist: code }),
+    code,
     exitCode: exitCodeFor(exitCode, code),
   };
 }
 
-/** A wait that has passed its deadline is late, but for what no time would have mended, as far as one sees. */
+function wordsOf(error: unknown, failure: PortcatError | undefined, atPlace: boolean): string {
+  if (failure === undefined) return causeInWords(error);
+  const { cause, exitCode, message } = failure;
+  // What is wrong with a certificate, or with a proxy, takes more words.
+  const isLong = exitCode === ExitCode.tls || exitCode === ExitCode.proxy;
+  return atPlace && !isLong && codeOf(cause) !== "" ? causeInWords(cause) : message;
+}
+
+/** A wait that has passed its deadline timed out, unless it was about what more time does not mend. */
 function exitCodeFor(exitCode: number, code: string): number {
   const tells =
     exitCode === ExitCode.unresolved ||

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
@@ -14,6 +14,7 @@ import {
   portcatWithHosts,
   portcatWithHostsFile,
   portcatWithPorts,
+  portcatWithSilentResolver,
 } from "../helpers/namespace.ts";
 import { hasIPv6 } from "../helpers/peers.ts";
 import { httpProxy, scriptedProxy } from "../helpers/proxies.ts";
@@ -26,8 +27,8 @@ const wait = (args: readonly string[], options?: StartOptions) =>
   portcat(["wait", ...args], options);
 
 interface Result {
-  ready: boolean;
-  targets: { target: string; ready: boolean; answer: string; code: string | null }[];
+  done: boolean;
+  targets: { target: string; state: string; answer: string; code: string | null }[];
 }
 
 /** With --json: the exit code, what is on stdout, and the events. */
@@ -61,13 +62,9 @@ describe("wait", () => {
     await listenNow(port);
     const { code, stdout, stderr } = await tool.ended;
     expect([code, stdout.toString()]).toEqual([0, ""]);
-    expect(stderr).toMatch(
-      new RegExp(
-        `\ntcp:${place(port)} is ready after [\\d.]+ s, \\d+ attempts: .* accepts`.replace(
-          "\ntcp",
-          "\nportcat: tcp",
-        ),
-      ),
+    const ready = stderr.trim().split("\n").at(-1);
+    expect(ready).toMatch(
+      /^portcat: tcp:127.* is ready after [\d.]+ s, \d+ attempts: 127.* accepts/,
     );
   });
 
@@ -79,7 +76,7 @@ describe("wait", () => {
     expect([code, stdout.toString()]).toEqual([5, ""]);
     const last = stderr.split("\n").at(-2) ?? "";
     expect(last).toMatch(/^portcat: 2 of 2 were not ready within 1\.2 s: /);
-    expect(last).toContain(`${place(silent)}: no answer within 1.2 s`);
+    expect(last).toMatch(/connect to 127.0.0.1:\d+: no answer within 1\.\d{1,3} s/);
     expect(last).toContain(`; ${place(refusing)}: connection refused (ECONNREFUSED)`);
   });
 
@@ -131,6 +128,7 @@ describe("wait", () => {
     expect(code).toBe(11);
     expect(new Set(outcomes)).toEqual(new Set(["end"]));
     // Pauses of 25, 50, 100, 200 ms, and then 250 ms each.
+    expect(outcomes.length).toBeGreaterThan(2);
     expect(outcomes.length).toBeLessThan(14);
   });
 
@@ -141,8 +139,8 @@ describe("wait", () => {
     expect([code, stdout.toString(), unread(stdin)]).toEqual([0, "", "the loop's own input"]);
     const { result } = await outcome(place(port));
     expect(result).toMatchObject({
-      ready: true,
-      targets: [{ target: place(port), ready: true, code: null, attempts: 1 }],
+      done: true,
+      targets: [{ target: place(port), state: "ready", code: null, attempts: 1 }],
     });
   });
 
@@ -156,10 +154,10 @@ describe("wait", () => {
     );
     expect(code).toBe(5);
     expect(result).toMatchObject({
-      ready: false,
+      done: false,
       targets: [
-        { target: place(open), ready: true, answer: `${place(open)} accepts connections` },
-        { target: place(closed), ready: false, code: "ECONNREFUSED", duration: null },
+        { target: place(open), state: "ready", answer: `${place(open)} accepts connections` },
+        { target: place(closed), state: "waiting", code: "ECONNREFUSED", duration: null },
       ],
     });
     const told = events.filter(({ event }) => event === "target");
@@ -169,11 +167,11 @@ describe("wait", () => {
 
   test("with --any is done with the first, and at once", async () => {
     const [silent, open] = [await fullListener(), (await startServer()).port];
-    const { peer } = { peer: await udpPeer() };
+    const peer = await udpPeer();
     const targets = [place(silent), `udp:${place(peer.port)}`, `${place(open)}`];
     const { code, result } = await outcome(...targets, "--any", "-w", "20s", "--timeout", "20s");
     expect(code).toBe(0);
-    expect(result.targets.map(({ ready }) => ready)).toEqual([false, false, true]);
+    expect(result.targets.map(({ state }) => state)).toEqual(["waiting", "waiting", "ready"]);
     const none = await outcome(
       place(await freePort()),
       "nowhere.invalid:1",
@@ -210,13 +208,18 @@ describe("wait", () => {
     });
     expect((await wait([origin, "--stable", "3"]).ended).code).toBe(0);
     expect(asked).toHaveLength(6);
+    const { port } = await startServer();
+    const short = await wait([place(port), "--stable", "1000", "--timeout", "200ms"]).ended;
+    expect(short.code).toBe(5);
+    expect(short.stderr).toMatch(/accepts connections, \d of 1000 times in a row\n$/);
   });
 
   test("ends with a signal at once", async () => {
-    const tool = wait([place(await fullListener()), "--timeout", "60s", "-w", "60s"]);
-    const interrupt = setInterval(() => tool.child.kill("SIGINT"), 300);
+    const targets = [place(await fullListener()), place(await freePort())];
+    const tool = wait([...targets, "--timeout", "60s", "-w", "60s"]);
+    await tool.says(/connection refused/);
+    tool.child.kill("SIGINT");
     expect((await tool.ended).code).toBe(130);
-    clearInterval(interrupt);
   });
 });
 
@@ -233,6 +236,13 @@ describe("wait for a port that is open and not ready (row 24)", () => {
     const never = await wait([place(port), "--expect", "nope", "--timeout", "200ms"]).ended;
     expect(never.code).toBe(11);
     expect(never.stderr).toMatch(/has left after saying "220 ready"\n$/);
+  });
+
+  test("is not held up by a pattern that takes for ever", async () => {
+    const server = await listenNow(0, (socket) => socket.write(`${"a".repeat(60)}!`));
+    const { port } = server.address() as { port: number };
+    const { code } = await wait([place(port), "--expect", "/^(a+)+$/", "--timeout", "1s"]).ended;
+    expect(code).toBe(11);
   });
 
   test("asks with --send before it expects, and each target may have its own", async () => {
@@ -302,7 +312,9 @@ describe("wait for a port that is open and not ready (row 24)", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as { port: number };
     for (const flags of [[], ["--expect-status", "404"]])
-      await wait([`http://${place(port)}`, ...flags, "--timeout", "100ms"]).ended;
+      await wait([`http://${place(port)}`, ...flags, "--timeout", "300ms"]).ended;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
     expect(new Set(ends)).toEqual(new Set(["whole"]));
   });
 
@@ -366,6 +378,31 @@ describe("wait for names and addresses", () => {
     expect((await wait([...args, place(await freePort())]).ended).code).toBe(5);
   });
 
+  test.skipIf(!networkCanBeSilent)("is not held up by names that are slow to look up", async () => {
+    const { stderr, code } = await portcatWithSilentResolver(2, [
+      ...[
+        "wait",
+        "a.test:80",
+        "b.test:80",
+        "c.test:80",
+        "localhost:1",
+        "--timeout",
+        "1s",
+        "--json",
+      ],
+    ]).ended;
+    // Other limits are Node 20's, which cannot leave a look-up behind.
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/"target":"localhost:1","state":"waiting","answer":"[^"]*refused/);
+  });
+
+  test("of many targets says nothing but what they answer", async () => {
+    const port = String(await freePort());
+    const { stderr } = await wait([...Array<string>(30).fill(port), "-q", "--timeout", "100ms"])
+      .ended;
+    expect(stderr).toMatch(/^portcat: 30 of 30 were not ready .*\n$/);
+  });
+
   test.skipIf(!networkCanBeSilent)("does not take itself for the service", async () => {
     // Every connection comes from one of the ports that are asked, and may reach itself.
     const targets = ["127.0.0.1:50000", "127.0.0.1:50001"];
@@ -376,6 +413,8 @@ describe("wait for names and addresses", () => {
     const { code, stderr } = await tool.ended;
     expect(code).toBe(5);
     expect(stderr).toMatch(/none of 2 was ready/);
+    const udp = ["wait", "udp:127.0.0.1:50000", "udp:127.0.0.1:50001", "--any", "--timeout", "1s"];
+    expect((await portcatWithPorts([50_000, 50_001], udp).ended).code).toBe(5);
   });
 });
 
@@ -438,6 +477,27 @@ describe("wait for TLS", () => {
   });
 });
 
+describe.skipIf(!networkCanBeSilent)("wait where the network is silent", () => {
+  test("for UDP without a way to the host is no defect, and is exit code 5", async () => {
+    const tool = portcatWithSilentResolver(1, [
+      "wait",
+      "udp:198.51.100.1:53",
+      "--timeout",
+      "200ms",
+    ]);
+    const { code, stderr } = await tool.ended;
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/cannot reach 198.51.100.1:53: network unreachable \(ENETUNREACH\)\n$/);
+  });
+
+  test("with --down takes no attempt that the deadline has cut short for a success", async () => {
+    // The name server keeps silent, which says nothing of the service.
+    const args = ["wait", "db.test:5432", "--down", "-w", "300ms", "--timeout", "200ms"];
+    const { code, stderr } = await portcatWithSilentResolver(1, args).ended;
+    expect([code, stderr.includes("is gone")]).toEqual([5, false]);
+  });
+});
+
 describe.skipIf(process.platform === "win32")("wait for UNIX sockets and files", () => {
   test("waits for a socket to be there, and for what is asked of it over HTTP", async () => {
     const path = join(temporaryFolder(), "socket");
@@ -460,8 +520,9 @@ describe.skipIf(process.platform === "win32")("wait for UNIX sockets and files",
     const growing = setInterval(() => writeFileSync(path, "x".repeat(++size)), 5);
     const changing = await wait([`file:${path}`, "--stable", "2", "--timeout", "400ms"]).ended;
     clearInterval(growing);
-    expect(changing.code).toBe(11);
-    expect(changing.stderr).toMatch(/with \d+ bytes, and changes\n$/);
+    // The last look may be the first of two that are alike.
+    expect([5, 11]).toContain(changing.code);
+    expect(changing.stderr).toMatch(/with \d+ bytes, and changes(,|\n)/);
     expect((await wait([`file:${path}`, "--stable", "2"]).ended).code).toBe(0);
   });
 });
@@ -479,6 +540,13 @@ describe("wait --proxy", () => {
     const late = await wait([place(closed), ...through]).ended;
     expect([late.code, late.stderr.includes("503")]).toEqual([5, true]);
     expect((await wait([place(closed), ...through, "--down"]).ended).code).toBe(0);
+    const web = `http://${place(closed)}/`;
+    expect((await wait([web, ...through, "--down"]).ended).code).toBe(0);
+    const locked = await scriptedProxy("http", (socket) => {
+      socket.end("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n");
+    });
+    const refused = await wait([web, "--proxy", `http://${place(locked.port)}`, ...soon]).ended;
+    expect([refused.code, refused.stderr.includes("EPROXYAUTH")]).toEqual([10, true]);
     const nowhere = `http://${place(closed)}`;
     expect((await wait([place(open), "--proxy", nowhere, ...soon]).ended).code).toBe(10);
     expect((await wait([place(open), "--proxy", nowhere, "--down", ...soon]).ended).code).toBe(5);
@@ -518,9 +586,10 @@ describe("wait -- command", () => {
     const file = join(temporaryFolder(), "file");
     writeFileSync(file, "");
     expect((await wait([await open(), "--", file]).ended).code).toBe(126);
+    expect((await wait([await open(), "--", `${file}/x`]).ended).code).toBe(127);
   });
 
-  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+  test.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const)(
     "hands %s on to it, and ends with what it makes of it",
     async (name) => {
       const script = `trap 'echo got; exit 3' ${name.slice(3)}; echo ready; while :; do sleep 0.01; done`;
@@ -577,7 +646,5 @@ test("runs where nothing is installed but Node and its one file (row 25)", async
   const { port } = await startServer();
   const { origin } = await httpServer((_, response) => void response.end());
   const args = [join(folder, "bin/portcat.js"), "wait", place(port), origin];
-  const tool = new Running(process.execPath, args);
-  expect((await tool.ended).code).toBe(0);
-  expect(readFileSync(join(folder, "package.json"), "utf8")).toContain("portcat");
+  expect((await new Running(process.execPath, args).ended).code).toBe(0);
 });

@@ -105,8 +105,8 @@ const whenEach = (tool: Tool, targets: readonly string[], isSuch: (answer: Answe
 
 /** What --json prints. */
 interface Result {
-  ready: boolean;
-  targets: { target: string; ready: boolean; answer: string; code: string | null }[];
+  done: boolean;
+  targets: { target: string; state: string; answer: string; code: string | null }[];
 }
 
 async function ended(tool: Tool) {
@@ -124,9 +124,9 @@ describe.each(peers.map((peer) => [peer.name, peer] as const))("wait for %s", (_
     await whenEach(tool, targets, ({ state, code }) => state === "waiting" && code !== null);
     await service.start();
     const { code, result } = await ended(tool);
-    expect([code, result.ready]).toEqual([0, true]);
-    expect(result.targets.map(({ target, ready }) => [target, ready])).toEqual(
-      targets.map((target) => [target, true]),
+    expect([code, result.done]).toEqual([0, true]);
+    expect(result.targets.map(({ target, state }) => [target, state])).toEqual(
+      targets.map((target) => [target, "ready"]),
     );
   });
 
@@ -153,7 +153,7 @@ describe.each(peers.map((peer) => [peer.name, peer] as const))("wait for %s", (_
     await service.start();
     const letGo = await service.hold();
     const silent = await ended(waiting(...targets, ...flags, "--timeout", "500ms"));
-    expect([silent.code, silent.result.ready]).toEqual([5, false]);
+    expect([silent.code, silent.result.done]).toEqual([5, false]);
     expect(silent.message).toContain("not ready within 0.5 s: ");
     for (const { target, answer, code } of silent.result.targets) {
       expect([target, code]).toEqual([target, "ETIMEDOUT"]);

@@ -1,27 +1,30 @@
 import type { Target } from "../../cli/target.ts";
 import type { Link } from "../../endpoints/connection.ts";
+import { forwardingRefused } from "../../endpoints/http-proxy.ts";
 import type { Talk } from "../../probes/conversation.ts";
 import { askStatus } from "../../probes/http-status.ts";
-import type { Readiness } from "../../probes/readiness.ts";
+import { type Readiness, unreached } from "../../probes/readiness.ts";
 import { isForwarded } from "./http-connect.ts";
 import { headersOf } from "./http-headers.ts";
-import type { Manner } from "./wait-attempts.ts";
+import type { WaitSettings } from "./wait-askers.ts";
 
-/** Asks an HTTP server that is connected to. */
-export function askServer(
+/** Asks an HTTP server that is connected to, or the proxy before it. */
+export async function askServer(
   { socket }: Link,
   { url, authorization }: Extract<Target, { kind: "http" }>,
-  { agent, expectStatus, throughProxy }: Manner,
+  { agent, expectStatus, throughProxy }: WaitSettings,
   meets: Talk["meets"],
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Readiness> {
+  const proxy = isForwarded(url, throughProxy) ? throughProxy : undefined;
   const asked = { method: "GET", url, headers: [], authorization };
   const question = {
-    target: isForwarded(url, throughProxy) ? url.href : url.pathname + url.search,
-    headers: headersOf(asked, undefined, agent, throughProxy),
+    target: proxy ? url.href : url.pathname + url.search,
+    headers: headersOf(asked, undefined, agent, proxy),
     statuses: expectStatus,
     meets,
   };
-  return askStatus(socket, question, timeoutMs, signal);
+  const { status, ...readiness } = await askStatus(socket, question, timeoutMs, signal);
+  return status === 407 && proxy ? unreached(forwardingRefused(proxy, [])) : readiness;
 }

@@ -4,7 +4,7 @@ import { ExitCode, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
 import { quoted, type Talk } from "../../probes/conversation.ts";
 import {
-  type Attempt,
+  type AskTarget,
   type Readiness,
   ready,
   silent,
@@ -14,20 +14,28 @@ import {
 import { probeUdp } from "../../probes/udp-port.ts";
 import { mostTelling, type Verdict } from "../../probes/verdict.ts";
 
-/** How a UDP service is asked: it is ready when it replies. */
-export function udpAttempt(named: Named, patienceMs: number, talk: Talk): Attempt {
+/**
+ * How a UDP service is asked: it is ready when it replies.
+ *
+ * @param patienceMs - for resolving its name and the reply together
+ */
+export function askUdp(named: Named, patienceMs: number, talk: Talk): AskTarget {
   return async (leftMs, signal) => {
     const timeoutMs = Math.min(patienceMs, leftMs);
+    const begun = performance.now();
+    let answer: Readiness;
     try {
       const addresses = await withDeadline(timeoutMs, signal, (signal) =>
         resolveHost(named, signal, () => undefined),
       );
-      const verdict = await askAddresses(addresses, named.port, timeoutMs, talk.send, signal);
-      return readinessOf(verdict, named, timeoutMs, talk.meets);
+      const stillLeftMs = Math.max(Math.round(timeoutMs - (performance.now() - begun)), 1);
+      const verdict = await askAddresses(addresses, named.port, stillLeftMs, talk.send, signal);
+      answer = readinessOf(verdict, named, timeoutMs, talk.meets);
     } catch (error) {
       if (signal.aborted) throw error;
-      return unreached(error);
+      answer = unreached(error);
     }
+    return { answer, cut: answer.late === true && leftMs < patienceMs };
   };
 }
 
@@ -78,7 +86,7 @@ function readinessOf(
     const said = banner?.toString() ?? "";
     if (meets === undefined) return ready(`${name} answers`);
     if (meets(said)) return ready(`${name} answers what was expected`);
-    return unexpected(`${name} answers ${quoted(said)}`, "EUNEXPECTED", "it answers");
+    return unexpected(`${name} answers ${quoted(said)}`, { gist: "it answers" });
   }
   if (code === "ETIMEDOUT") return silent(`${name} does not answer`, timeoutMs);
   const exitCode = state === "closed" ? ExitCode.refused : undefined;
