@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { causeInWords, codeOf } from "../errors.ts";
 import { leave } from "./leave.ts";
+import { oneAnswer } from "./one-answer.ts";
 import { type Readiness, ready, silent, unexpected } from "./readiness.ts";
 
 /** What is looked at, for text that has to come. */
@@ -33,47 +34,34 @@ export function hearOut(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Readiness> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const decoder = new TextDecoder();
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", aborted);
-      socket.off("data", take);
-      leave(socket);
-    };
-    const done = (readiness: Readiness) => {
-      over();
-      resolve(readiness);
-    };
-    const aborted = () => {
-      over();
-      reject(signal.reason as Error);
-    };
-    const said = () => (text === "" ? "nothing" : quoted(text));
-    const left = (how: string) => done(unexpected(`${name} ${how}`, { gist: how }));
-    const take = (bytes: Buffer) => {
-      text += decoder.decode(bytes, { stream: true });
-      if (meets?.(text) === true) done(ready(`${name} says what was expected`));
-      else if (text.length > mostBytes)
-        done(unexpected(`${name} goes on and on without what was expected`));
-    };
-    const late = () => {
-      if (text === "") done(silent(`${name} has said nothing`, timeoutMs));
-      else done(unexpected(`${name} has said ${said()}`, { gist: "has said", late: true }));
-    };
-    const timer = setTimeout(late, timeoutMs);
-    signal.addEventListener("abort", aborted);
-    if (signal.aborted) return aborted();
+  let text = "";
+  const decoder = new TextDecoder();
+  const said = () => (text === "" ? "nothing" : quoted(text));
+  const late = () =>
+    text === ""
+      ? silent(`${name} has said nothing`, timeoutMs)
+      : unexpected(`${name} has said ${said()}`, { gist: "has said", late: true });
+  const letGo = () => {
+    socket.removeAllListeners("data");
+    leave(socket);
+  };
+  return oneAnswer<Readiness>({ timeoutMs, late, leave: letGo, signal }, (done) => {
     if (send !== undefined) socket.write(send);
     if (meets === undefined) return done(ready(`${name} accepts connections`));
-    socket.on("data", take);
-    socket.once("end", () => left(`has left after saying ${said()}`));
+    const left = () =>
+      done(unexpected(`${name} has left after saying ${said()}`, { gist: "has left" }));
+    socket.on("data", (bytes: Buffer) => {
+      text += decoder.decode(bytes, { stream: true });
+      if (meets(text)) done(ready(`${name} says what was expected`));
+      else if (text.length > mostBytes)
+        done(unexpected(`${name} goes on and on without what was expected`));
+    });
+    socket.once("end", left);
     socket.once("error", (error) => {
       const code = codeOf(error);
       done(unexpected(`${name} has left: ${causeInWords(error)}`, { code, gist: code }));
     });
-    socket.once("close", () => left(`has left after saying ${said()}`));
+    socket.once("close", left);
     socket.resume();
   });
 }

@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
 import { causeInWords } from "../errors.ts";
 import { leave } from "./leave.ts";
+import { oneAnswer } from "./one-answer.ts";
 import { type Readiness, ready, silent, unexpected } from "./readiness.ts";
 
 /** What is looked at of a body, for text that has to be in it. */
@@ -31,35 +32,22 @@ export function askStatus(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Answered> {
-  return new Promise((resolve, reject) => {
+  let answer: IncomingMessage | undefined;
+  let said = "no answer";
+  const late = () =>
+    answer === undefined
+      ? silent("no answer", timeoutMs)
+      : unexpected(`${said}, and not what was expected so far`, { late: true });
+  const letGo = () => {
+    answer?.removeAllListeners("data");
+    leave(socket, answer);
+  };
+  const answered = oneAnswer<Readiness>({ timeoutMs, late, leave: letGo, signal }, (done) => {
     const asked = request({
       path: target,
       headers: [...headers, ["Connection", "close"]].flat(),
       createConnection: () => socket,
     });
-    let answer: IncomingMessage | undefined;
-    let said = "no answer";
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", aborted);
-      answer?.removeAllListeners("data");
-      leave(socket, answer);
-    };
-    const done = (readiness: Readiness) => {
-      over();
-      const status = answer?.statusCode;
-      resolve({ ...readiness, ...(status !== undefined && { status }) });
-    };
-    const aborted = () => {
-      over();
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      if (answer === undefined) done(silent("no answer", timeoutMs));
-      else done(unexpected(`${said}, and not what was expected so far`, { late: true }));
-    }, timeoutMs);
-    signal.addEventListener("abort", aborted);
-    if (signal.aborted) return aborted();
     asked.on("error", (error) => done(unexpected(`no answer in HTTP: ${causeInWords(error)}`)));
     asked.on("response", (response) => {
       answer = response;
@@ -80,5 +68,9 @@ export function askStatus(
     });
     asked.end();
     socket.resume();
+  });
+  return answered.then((readiness) => {
+    const status = answer?.statusCode;
+    return { ...readiness, ...(status !== undefined && { status }) };
   });
 }

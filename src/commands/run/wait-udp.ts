@@ -11,6 +11,7 @@ import {
   unexpected,
   unreached,
 } from "../../probes/readiness.ts";
+import { oneAnswer } from "../../probes/one-answer.ts";
 import { probeUdp } from "../../probes/udp-port.ts";
 import { mostTelling, type Verdict } from "../../probes/verdict.ts";
 
@@ -47,31 +48,28 @@ function askAddresses(
   question: Uint8Array | undefined,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  return new Promise((resolve, reject) => {
-    const verdicts: Verdict[] = [];
-    const over = () => {
-      signal.removeEventListener("abort", aborted);
-      for (const cancel of cancels) cancel();
-    };
-    const aborted = () => {
-      reject(signal.reason as Error);
-      over();
-    };
-    const answered = (verdict: Verdict | Error) => {
-      if (verdict instanceof Error) {
-        reject(verdict);
-        return over();
-      }
-      verdicts.push(verdict);
-      if (verdict.state !== "open" && verdicts.length < addresses.length) return;
-      resolve(mostTelling(verdicts) ?? verdict);
-      over();
-    };
-    signal.addEventListener("abort", aborted);
-    const cancels = addresses.map((address) =>
-      probeUdp({ ...address, port, timeoutMs }, answered, question),
+  const verdicts: Verdict[] = [];
+  let cancels: (() => void)[] = [];
+  const late = () => mostTelling(verdicts) ?? { state: "no answer" as const, code: "ETIMEDOUT" };
+  const leave = () => {
+    for (const cancel of cancels) cancel();
+  };
+  const answered = oneAnswer<Verdict | Error>({ timeoutMs, late, leave, signal }, (done) => {
+    cancels = addresses.map((address) =>
+      probeUdp(
+        { ...address, port, timeoutMs },
+        (verdict) => {
+          if (verdict instanceof Error) return done(verdict);
+          verdicts.push(verdict);
+          if (verdict.state === "open" || verdicts.length === addresses.length) done(late());
+        },
+        question,
+      ),
     );
-    if (signal.aborted) aborted();
+  });
+  return answered.then((verdict) => {
+    if (verdict instanceof Error) throw verdict;
+    return verdict;
   });
 }
 
