@@ -82,9 +82,14 @@ function askSystem(named: Named): Promise<ResolvedAddress[]> {
     const { lookup } = process.getBuiltinModule("node:dns");
     lookup(named.host, { all: true, family: named.family }, (error, addresses) => {
       if (error) reject(unresolved(named, error));
-      else resolve(addresses as ResolvedAddress[]);
+      else resolve(eachOnce(addresses as ResolvedAddress[]));
     });
   });
+}
+
+/** A name may have an address twice, as in /etc/hosts. */
+function eachOnce(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
+  return [...new Map(addresses.map((each) => [each.address, each])).values()];
 }
 
 function unresolved({ host, port, family }: Named, error: NodeJS.ErrnoException): PortcatError {
