@@ -7,7 +7,8 @@ interface Row {
 export class LiveLines {
   readonly #write: (text: string) => void;
   readonly #rows = new Map<string, Row>();
-  #shown = 0;
+  /** The rows that are on the terminal, with how many letters they have. */
+  #shown: number[] = [];
 
   /** @param write - to the terminal */
   constructor(write: (text: string) => void) {
@@ -39,15 +40,17 @@ export class LiveLines {
     for (const [key, { lasts }] of this.#rows) if (!lasts) this.#rows.delete(key);
     this.#redraw("");
     this.#rows.clear();
-    this.#shown = 0;
+    this.#shown = [];
   }
 
   #redraw(above: string): void {
     // Cursor up, and erase to the end of the screen (ECMA-48: CUU, ED).
-    const erase = this.#shown === 0 ? "" : `\x1b[${String(this.#shown)}A\x1b[J`;
-    const rows = Array.from(this.#rows.values(), ({ text }) => `${text}\n`);
-    this.#shown = rows.length;
-    this.#write(`${erase}${above}${rows.join("")}`);
+    const height = heightOf(this.#shown);
+    const erase = height === 0 ? "" : `\x1b[${String(height)}A\x1b[J`;
+    const rows = Array.from(this.#rows.values(), ({ text }) => text);
+    const { stripVTControlCharacters } = process.getBuiltinModule("node:util");
+    this.#shown = rows.map((row) => stripVTControlCharacters(row).length);
+    this.#write(`${erase}${above}${rows.map((row) => `${row}\n`).join("")}`);
   }
 }
 
@@ -56,6 +59,12 @@ export function inOneRow(text: string, taken: number): string {
   const room = size().columns - taken - 1;
   const letters = [...text];
   return letters.length <= room ? text : `${letters.slice(0, room - 1).join("")}…`;
+}
+
+/** A terminal that has become narrower has wrapped them. */
+function heightOf(lengths: readonly number[]): number {
+  const { columns } = size();
+  return lengths.reduce((height, length) => height + Math.max(Math.ceil(length / columns), 1), 0);
 }
 
 /** That of a terminal which does not say is 0, or undefined. */
