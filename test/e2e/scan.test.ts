@@ -112,6 +112,19 @@ describe("scan", () => {
     },
   );
 
+  linuxOnly("says so where its stdout was closed", async () => {
+    const port = String((await startServer()).port);
+    const script = `"$0" "$1" scan 127.0.0.1 ${port} >&-; "$0" "$1" address >&-; "$0" "$1" wait ${port} --json -q >&-`;
+    const { stderr } = await new Running("sh", ["-c", script, process.execPath, bin]).ended;
+    expect(stderr.match(/stdout is closed or \/dev\/null/g)).toHaveLength(2);
+  });
+
+  test.skipIf(!hostsCanBeReplaced)("asks an address once that a name has twice", async () => {
+    const hosts = "127.0.0.1 twice.test\n127.0.0.1 twice.test\n";
+    const { stderr } = await portcatWithHosts(hosts, ["scan", "twice.test", "1", "--json"]).ended;
+    expect(stderr).toContain('"addresses":["127.0.0.1"]');
+  });
+
   test("takes a service that ends at once for one that is there", async () => {
     const server = createServer((socket) => void socket.resetAndDestroy());
     onTestFinished(() => void server.close());
@@ -285,7 +298,7 @@ describe("scan --udp", () => {
         .map((line) => [line.split(" ")[0], line.replace(/^\d+ /, "")]),
     );
     expect(ports.map((port) => states.get(port))).toEqual(["open pong", "no answer", "closed"]);
-    // A datagram may get lost.
-    expect(silent.received).toHaveLength(2);
+    // Twice, for a datagram may get lost; the second may still be on its way to us.
+    expect([1, 2]).toContain(silent.received.length);
   });
 });

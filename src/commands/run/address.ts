@@ -34,7 +34,10 @@ export async function runAddress(
       context.signal.throwIfAborted();
       held.push(await hold());
     }
-    await print(held.map(({ address }) => `${inForm(address, output.form)}\n`).join(""));
+    await print(
+      held.map(({ address }) => `${inForm(address, output.form)}\n`).join(""),
+      context.emit,
+    );
     if (output.holdMs !== undefined) {
       const { setTimeout: sleep } = await import("node:timers/promises");
       await abortable(context.signal, sleep(output.holdMs));

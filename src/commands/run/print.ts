@@ -1,5 +1,14 @@
-import { openStdout } from "../../endpoints/stdout.ts";
+import { openStdout, stdoutSeemsClosed } from "../../endpoints/stdout.ts";
 import { codeOf, ExitCode, readerLeft, systemError } from "../../errors.ts";
+import type { Emit } from "../../events.ts";
+
+export function warnOfClosedStdout(emit: Emit): void {
+  if (stdoutSeemsClosed())
+    emit({
+      event: "warning",
+      message: "stdout is closed or /dev/null: what is received is discarded",
+    });
+}
 
 /** Writes a result to stdout as it comes. */
 export interface Printer {
@@ -14,7 +23,9 @@ export interface Printer {
   readonly failed: Promise<never>;
 }
 
-export function openPrinter(): Printer {
+/** @param emit - is told where nobody will get it */
+export function openPrinter(emit?: Emit): Printer {
+  if (emit !== undefined) warnOfClosedStdout(emit);
   const sink = openStdout();
   let finished: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (finished = resolve));
@@ -48,8 +59,8 @@ function lateBy(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */
-export function print(text: string): Promise<void> {
-  const printer = openPrinter();
+export function print(text: string, emit?: Emit): Promise<void> {
+  const printer = openPrinter(emit);
   printer.print(text);
   return printer.end();
 }

@@ -40,7 +40,7 @@ export async function runScan(
   const begun = performance.now();
   const named = { host, port: ports[0] ?? 0, family: scan.family };
   const addresses = await resolveHost(named, context.signal, context.emit);
-  const stdout = openPrinter();
+  const stdout = openPrinter(context.emit);
   const answers = new Answers(ports, addresses.length, (port, answer) => {
     const line = lineOf(scan, port, answer, form);
     if (line === "") return;

@@ -3,7 +3,7 @@ import type { Connection } from "../../endpoints/connection.ts";
 import { peerOf } from "../../endpoints/connection.ts";
 import type { SocketOptions } from "../../endpoints/socket-options.ts";
 import { openStdin, stdinIsNull } from "../../endpoints/stdin.ts";
-import { openStdout, stdoutIsTerminal, stdoutSeemsClosed } from "../../endpoints/stdout.ts";
+import { openStdout, stdoutIsTerminal } from "../../endpoints/stdout.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
 import type { TlsSession } from "../../events.ts";
 import { abortable } from "../../endpoints/resolve.ts";
@@ -14,6 +14,7 @@ import { dump } from "../../flow/stages/dump.ts";
 import { lineDelay } from "../../flow/stages/line-delay.ts";
 import { printable } from "../../flow/stages/printable.ts";
 import type { Context } from "../context.ts";
+import { warnOfClosedStdout } from "./print.ts";
 
 /** stdin, where it is to be sent. A listener whose stdin is closed or /dev/null sends nothing. */
 export function stdinFor(options: StreamOptions, role: "listener" | "client"): Source | undefined {
@@ -25,11 +26,7 @@ export function stdinFor(options: StreamOptions, role: "listener" | "client"): S
 /** stdout, where something is to be received. */
 export function stdoutFor(options: { sendOnly?: boolean }, { emit }: Context): Sink | undefined {
   if (options.sendOnly) return undefined;
-  if (stdoutSeemsClosed())
-    emit({
-      event: "warning",
-      message: "stdout is closed or /dev/null: what is received is discarded",
-    });
+  warnOfClosedStdout(emit);
   return openStdout();
 }
 

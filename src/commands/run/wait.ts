@@ -47,7 +47,7 @@ export async function runWait(
     context.settle();
     const done = outcomes[options.any ? "some" : "every"](({ done }) => done);
     if (options.json && command.length === 0)
-      await print(`${JSON.stringify(resultOf(outcomes, done, options, begun))}\n`);
+      await print(`${JSON.stringify(resultOf(outcomes, done, options, begun))}\n`, context.emit);
     if (!done) throw notReady(outcomes, options);
     restore();
     if (command.length > 0) await runCommand(command, context);
