@@ -12,8 +12,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "all", include: ["test/**/*.test.ts"] } },
       {
-        // What Node's own sockets, streams and parsers have a part in, for the Nodes between the
-        // oldest and the newest.
+        // What Node's own sockets, streams and parsers have a part in, for all Nodes but the oldest.
         extends: true,
         test: {
           name: "system",
