@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { type Command, CommanderError } from "commander";
@@ -222,6 +223,6 @@ const isLookingUp = () => process.getActiveResourcesInfo().includes("GetAddrInfo
 /** A shell takes our place, where this Node can do that. */
 function exitAtOnce(exitCode: number): void {
   const { execve } = process as { execve?: (file: string, args: string[], env: object) => never };
-  if (process.platform === "win32" || execve === undefined) return;
+  if (process.platform === "win32" || execve === undefined || !existsSync("/bin/sh")) return;
   execve("/bin/sh", ["sh", "-c", `exit ${String(exitCode)}`], process.env);
 }

@@ -51,6 +51,14 @@ function safe(line: string): string {
   return line.split("\n").map(withoutControls).join("\n");
 }
 
+/** JSON without the control characters that it may have as they are (U+007F to U+009F). */
+export function inJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
+  );
+}
+
 /** A text whose control characters are shown as \x1b. */
 export function withoutControls(text: string): string {
   return text.replaceAll(

@@ -1,6 +1,6 @@
 import type { Emit, Event, EventName } from "../events.ts";
 import { isTerminal } from "../terminal.ts";
-import { type Colors, inWords, plain } from "./event-words.ts";
+import { type Colors, inJson, inWords, plain } from "./event-words.ts";
 import { inOneRow, LiveLines } from "./live-lines.ts";
 
 export interface ReporterOptions {
@@ -69,7 +69,7 @@ export async function createReporter(
     const isRepeated = event.event === "target" && event.state === "waiting" && !event.changed;
     if (event.event === "target" && !options.json && showLive(event, event.target, true)) return;
     if ((isRepeated || (event.event === "progress" && options.json)) && !verbose) return;
-    if (options.json) return write(`${inJson(event)}\n`, essential);
+    if (options.json) return write(`${eventInJson(event)}\n`, essential);
     if (event.event === "progress") return void showLive(event, "progress", false);
     if (event.event === "datagram" && !options.showDatagrams() && !verbose) return;
     if (event.event === "timing" && !verbose) return;
@@ -86,7 +86,7 @@ export async function createReporter(
 export function droppedLines(count: number, json: boolean): string {
   const message = `${String(count)} lines were dropped here, stderr was not read`;
   const event = { event: "warning", message } as const;
-  return json ? `${inJson(event)}\n` : inWords(event, plain, false);
+  return json ? `${eventInJson(event)}\n` : inWords(event, plain, false);
 }
 
 async function loadColors(): Promise<Colors> {
@@ -103,6 +103,6 @@ function useColor(asked: boolean | undefined): boolean {
   return isTerminal(2) && TERM !== "dumb";
 }
 
-function inJson({ event, ...fields }: Event): string {
-  return JSON.stringify({ event, time: new Date().toISOString(), ...fields });
+function eventInJson({ event, ...fields }: Event): string {
+  return inJson({ event, time: new Date().toISOString(), ...fields });
 }

@@ -47,7 +47,7 @@ export function declareWait(command: Command, context: Context): void {
       "host:port, tcp:host:port, tls:host:port, udp:host:port, unix:path, http://…, https://…, http+unix:socket:/path, file:path",
     )
     .action(async (words: string[], options: WaitOptions, command: Command) => {
-      const run = wordsAfterDashes(command);
+      const run = wordsAfterDashes(command, words);
       const targets = words.slice(0, words.length - run.length).map(parseTarget);
       if (targets.length === 0) throw usageError("expected at least one target before --");
       if (run[0] === "") throw usageError("'' is no command: expected one after --");
@@ -105,11 +105,15 @@ export function declareWait(command: Command, context: Context): void {
   outputOptions(command);
 }
 
-/** What was typed behind "--". */
-function wordsAfterDashes(command: Command): string[] {
+/** What was typed behind "--", where that was no option's value: the last of the words. */
+function wordsAfterDashes(command: Command, words: readonly string[]): string[] {
   const { rawArgs = [] } = rootOf(command) as Command & { rawArgs?: string[] };
-  const at = rawArgs.indexOf("--");
-  return at < 0 ? [] : rawArgs.slice(at + 1);
+  for (let at = rawArgs.indexOf("--"); at >= 0; at = rawArgs.indexOf("--", at + 1)) {
+    const behind = rawArgs.slice(at + 1);
+    const last = words.slice(words.length - behind.length);
+    if (behind.every((word, nth) => word === last[nth])) return behind;
+  }
+  return [];
 }
 
 const rootOf = (command: Command): Command =>

@@ -1,4 +1,4 @@
-import { constants, fstatSync, readFileSync } from "node:fs";
+import { constants, existsSync, fstatSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { DescriptorSink, type WriteLater } from "../flow/descriptor-sink.ts";
 import type { Sink } from "../flow/chunk.ts";
@@ -55,9 +55,9 @@ export const stdoutIsTerminal = (): boolean => isTerminal(output);
  */
 export function stdoutSeemsClosed(): boolean {
   if (process.platform !== "linux" || !isNullDevice(fstatSync(output))) return false;
-  const flags = /^flags:\s+(\d+)$/m.exec(
-    readFileSync(`/proc/self/fdinfo/${String(output)}`, "latin1"),
-  );
+  const path = `/proc/self/fdinfo/${String(output)}`;
+  if (!existsSync(path)) return false;
+  const flags = /^flags:\s+(\d+)$/m.exec(readFileSync(path, "latin1"));
   return (parseInt(flags?.[1] ?? "0", 8) & accessMode) === constants.O_RDWR;
 }
 

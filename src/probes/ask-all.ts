@@ -28,6 +28,7 @@ export function askAll(
     /** How many are being asked at each address, and which addresses have answered. */
     const asking = new Map<string, number>();
     const heardOf = new Set<string>();
+    const unreachable = new Set<string>();
     let count = 0;
     /** What this machine seems to be able to; it grows by one in each round. */
     let most = parallel;
@@ -80,8 +81,10 @@ export function askAll(
       if (!isPassing(code)) return end(error);
       // All ports may be in use, or there is no way to this address, as to ::1 without IPv6.
       const { address } = probe;
-      if (code === "EADDRNOTAVAIL" && !heardOf.has(address) && asking.get(address) === 0)
-        return answered(probe, { state: "no answer", code });
+      if (code === "EADDRNOTAVAIL" && !heardOf.has(address)) {
+        if (asking.get(address) === 0) unreachable.add(address);
+        if (unreachable.has(address)) return answered(probe, { state: "no answer", code });
+      }
       most = Math.max(count, 1);
       if (count === 0 && ++pauses > mostPauses) return end(error);
       again.push(probe);

@@ -34,6 +34,8 @@ export function askStatus(
 ): Promise<Answered> {
   let answer: IncomingMessage | undefined;
   let said = "no answer";
+  const isWanted = (status: number) =>
+    statuses.some(([from, to]) => from <= status && status <= to);
   const late = () =>
     answer === undefined
       ? silent("no answer", timeoutMs)
@@ -49,13 +51,18 @@ export function askStatus(
       createConnection: () => socket,
     });
     asked.on("error", (error) => done(unexpected(`no answer in HTTP: ${causeInWords(error)}`)));
+    asked.on("close", () => done(unexpected("no answer in HTTP: the connection was closed")));
+    // Another protocol is spoken from here on, which is left at once.
+    asked.on("upgrade", ({ statusCode = 0 }) => {
+      said = `status ${String(statusCode)}`;
+      done(isWanted(statusCode) ? ready(said) : unexpected(said, { code: "ESTATUS" }));
+    });
     asked.on("response", (response) => {
       answer = response;
       const { statusCode: status = 0, statusMessage = "" } = response;
       said = `status ${String(status)} ${statusMessage}`.trim();
       response.on("error", () => done(unexpected(`${said}, but its body broke off`)));
-      if (!statuses.some(([from, to]) => from <= status && status <= to))
-        return done(unexpected(said, { code: "ESTATUS" }));
+      if (!isWanted(status)) return done(unexpected(said, { code: "ESTATUS" }));
       if (meets === undefined) return done(ready(said));
       let body = "";
       response.setEncoding("utf8");

@@ -29,11 +29,12 @@ export function mostTelling<V extends Verdict>(verdicts: readonly V[]): V | unde
 }
 
 /** What says something of this machine, which may have it again in a moment, and nothing of the port. */
-const passing = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "EAGAIN"];
+const passing = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM", "EAGAIN"];
 
 export const isPassing = (code: string): boolean => passing.includes(code);
 
 /** The system may have given us the very port that we ask, and then we have reached ourselves. */
 export function reachedItself(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+  const { localPort, localAddress, remotePort, remoteAddress } = socket;
+  return localPort !== undefined && localPort === remotePort && localAddress === remoteAddress;
 }

@@ -10,6 +10,7 @@ import { httpServer, rawServer } from "../helpers/http-servers.ts";
 import { fileInput, unread } from "../helpers/input.ts";
 import {
   hostsCanBeReplaced,
+  inOwnNetwork,
   networkCanBeSilent,
   portcatWithHosts,
   portcatWithHostsFile,
@@ -318,6 +319,14 @@ describe("wait for a port that is open and not ready (row 24)", () => {
     expect(new Set(ends)).toEqual(new Set(["whole"]));
   });
 
+  test("takes any status that is asked for, that of another protocol too", async () => {
+    const { url } = await rawServer(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+      "stay",
+    );
+    expect((await wait([url, "--expect-status", "101"]).ended).code).toBe(0);
+  });
+
   test("of what is no HTTP says so, and of what never ends does not wait for the end", async () => {
     const garbage = await rawServer("SSH-2.0-OpenSSH\r\n");
     const { code, stderr } = await wait([garbage.url, "--timeout", "200ms"]).ended;
@@ -464,6 +473,8 @@ describe("wait for TLS", () => {
       expect((await wait([target, ...right]).ended).code).toBe(0);
       expect((await wait([target, "--insecure"]).ended).code).toBe(0);
     }
+    const strict = `tls:${at}?ca=${encodeURIComponent((await authority()).certFile)}`;
+    expect((await wait([strict, "--insecure", ...soon]).ended).code).toBe(9);
     const own = `tls:${at}?servername=db.example&ca=${encodeURIComponent(by.certFile)}`;
     expect((await wait([own]).ended).code).toBe(0);
   });
@@ -490,11 +501,28 @@ describe.skipIf(!networkCanBeSilent)("wait where the network is silent", () => {
     expect(stderr).toMatch(/cannot reach 198.51.100.1:53: network unreachable \(ENETUNREACH\)\n$/);
   });
 
+  test("for UDP finds the address that it can reach where IPv6 is off", async () => {
+    const path = join(temporaryFolder(), "hosts");
+    writeFileSync(path, "::1 both.test\n127.0.0.1 both.test\n");
+    const script = `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+      mount --bind "$HOSTS" /etc/hosts
+      "$@" udp bind 127.0.0.1 5353 --count 1 -q >/dev/null <answer &
+      until grep -q ":14E9 " /proc/net/udp; do sleep 0.01; done
+      exec "$@" wait udp:both.test:5353 --expect pong --timeout 5s`;
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, "answer"), "pong");
+    const { code } = await inOwnNetwork(script, { env: { HOSTS: path }, cwd }).ended;
+    expect(code).toBe(0);
+  });
+
   test("with --down takes no attempt that the deadline has cut short for a success", async () => {
     // The name server keeps silent, which says nothing of the service.
-    const args = ["wait", "db.test:5432", "--down", "-w", "300ms", "--timeout", "200ms"];
-    const { code, stderr } = await portcatWithSilentResolver(1, args).ended;
-    expect([code, stderr.includes("is gone")]).toEqual([5, false]);
+    for (const target of ["db.test:5432", "udp:db.test:5432"])
+      for (const patience of ["300ms", "50ms"]) {
+        const args = ["wait", target, "--down", "-w", patience, "--timeout", "200ms"];
+        const { code, stderr } = await portcatWithSilentResolver(1, args).ended;
+        expect([code, stderr.includes("is gone")]).toEqual([5, false]);
+      }
   });
 });
 
@@ -564,6 +592,10 @@ describe("wait -- command", () => {
     expect([code, stdout.toString()]).toEqual([7, "from stdin"]);
     expect(stderr).toMatch(/is ready after .*\nto stderr\n$/);
     expect((await wait([await open(), "-q", "--", "true"]).ended).stderr).toBe("");
+    const dashes = await wait([await open(), "-q", "--", "echo", "a", "--", "b"]).ended;
+    expect(dashes.stdout.toString()).toBe("a -- b\n");
+    const sent = await wait([await open(), "-q", "--send", "--", "--", "echo", "a"]).ended;
+    expect(sent.stdout.toString()).toBe("a\n");
   });
 
   test("does not run it where they are not ready", async () => {

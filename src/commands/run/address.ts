@@ -34,10 +34,7 @@ export async function runAddress(
       context.signal.throwIfAborted();
       held.push(await hold());
     }
-    await print(
-      held.map(({ address }) => `${inForm(address, output.form)}\n`).join(""),
-      context.emit,
-    );
+    await print(held.map(({ address }) => `${inForm(address, output.form)}\n`).join(""), context);
     if (output.holdMs !== undefined) {
       const { setTimeout: sleep } = await import("node:timers/promises");
       await abortable(context.signal, sleep(output.holdMs));

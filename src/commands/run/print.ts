@@ -59,8 +59,11 @@ function lateBy(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Writes a result to stdout, all of it. @throws PortcatError when stdout does not take it */
-export function print(text: string, emit?: Emit): Promise<void> {
-  const printer = openPrinter(emit);
+export function print(
+  text: string,
+  context?: { readonly emit: Emit; readonly signal: AbortSignal },
+): Promise<void> {
+  const printer = openPrinter(context?.emit);
   printer.print(text);
-  return printer.end();
+  return printer.end(context?.signal);
 }

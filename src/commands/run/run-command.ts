@@ -54,8 +54,12 @@ const typed: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT", "SIGWINCH"];
 
 /** Whether we are of the process group that a terminal's ^C goes to (proc(5), tpgid). */
 function inForeground(): boolean {
-  if (process.platform !== "linux") return [0, 1, 2].some(isTerminal);
-  const stat = readFileSync("/proc/self/stat", "latin1");
+  let stat: string;
+  try {
+    stat = readFileSync("/proc/self/stat", "latin1");
+  } catch {
+    return [0, 1, 2].some(isTerminal);
+  }
   const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return group === foreground;
 }

@@ -1,4 +1,4 @@
-import { withoutControls } from "../../cli/event-words.ts";
+import { inJson, withoutControls } from "../../cli/event-words.ts";
 import { type Family, resolveHost, type ResolvedAddress } from "../../endpoints/resolve.ts";
 import { codeOf, ExitCode, PortcatError, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
@@ -120,7 +120,7 @@ function lineOf(
       ...(code !== undefined && { code }),
       ...(said !== undefined && { banner: said }),
     };
-    return `${JSON.stringify({ host, address, port, transport, state, ...more })}\n`;
+    return `${inJson({ host, address, port, transport, state, ...more })}\n`;
   }
   return `${String(port)} ${state}${said === undefined ? "" : ` ${inOneLine(said)}`}\n`;
 }

@@ -7,6 +7,7 @@ import { type Proxy, tunnelThrough, wayToProxy } from "../../endpoints/tunnel.ts
 import { linkUnix } from "../../endpoints/unix-connect.ts";
 import { socketName } from "../../endpoints/unix.ts";
 import { systemError } from "../../errors.ts";
+import type { Emit } from "../../events.ts";
 import { hearOut } from "../../probes/conversation.ts";
 import { askFile } from "../../probes/file.ts";
 import { leave } from "../../probes/leave.ts";
@@ -23,9 +24,6 @@ import { isIP } from "../../ip.ts";
 import type { Context } from "../context.ts";
 import type { WaitOptions } from "../wait.ts";
 import { isForwarded, portOf } from "./http-connect.ts";
-
-/** What happens on the way to a target is told as its answer. */
-const mute = () => undefined;
 
 /** What was asked for, for all targets. */
 export interface WaitSettings extends WaitOptions {
@@ -68,7 +66,7 @@ export async function askerOf(
 
 /** What is reached over a stream. */
 type StreamTarget = Exclude<Target, { kind: "file" | "udp" }>;
-type Reach = (timeoutMs: number, signal: AbortSignal) => Promise<Link>;
+type Reach = (timeoutMs: number, signal: AbortSignal, emit: Emit) => Promise<Link>;
 type AskLink = (link: Link, patienceMs: number, signal: AbortSignal) => Promise<Readiness>;
 
 /** Whoever is to be gone is there. */
@@ -79,25 +77,33 @@ function hangUp({ socket, ends }: Link): Promise<Readiness> {
 
 function askLinked(
   target: StreamTarget,
-  { connectMs, answerMs }: WaitSettings,
+  { connectMs, answerMs, throughProxy }: WaitSettings,
   reach: Reach,
   ask: AskLink,
 ): AskTarget {
   return async (leftMs, signal) => {
     const begun = performance.now();
+    let tried = false;
+    const emit: Emit = ({ event }) => (tried ||= event === "trying");
     let link: Link;
     try {
-      link = await reach(Math.min(connectMs, leftMs), signal);
+      link = await reach(Math.min(connectMs, leftMs), signal, emit);
     } catch (error) {
       if (signal.aborted) throw error;
       const answer = unreached(error, isPlain(target));
-      return { answer, cut: answer.late === true && leftMs < connectMs };
+      const late = answer.late === true;
+      // The silence of a name server or a proxy says nothing of the target, and a UNIX socket is there.
+      const there = answer.there || (late && (throughProxy !== undefined || !tried));
+      return { answer: { ...answer, there }, cut: late && leftMs < connectMs };
     }
     link.socket.on("error", () => undefined);
     const stillLeftMs = Math.max(Math.round(leftMs - (performance.now() - begun)), 1);
-    const answer = hasLeft(link)
-      ? unexpected("it has left at once", { code: "ECONNRESET", gist: "ECONNRESET" })
-      : await ask(link, Math.min(answerMs, stillLeftMs), signal);
+    if (hasLeft(link)) {
+      link.socket.destroy();
+      const gist = "ECONNRESET";
+      return { answer: unexpected("it has left at once", { code: gist, gist }), cut: false };
+    }
+    const answer = await ask(link, Math.min(answerMs, stillLeftMs), signal);
     return { answer, cut: answer.late === true && stillLeftMs < answerMs };
   };
 }
@@ -125,7 +131,7 @@ async function reaching(
   if (target.kind === "unix" || path !== undefined) {
     const place = { path: target.kind === "unix" ? target.path : (path ?? "") };
     socketName(place.path);
-    return (timeoutMs, signal) => linkUnix({ ...place, timeoutMs, ...withTls }, signal, mute);
+    return (timeoutMs, signal, emit) => linkUnix({ ...place, timeoutMs, ...withTls }, signal, emit);
   }
   const proxy = settings.throughProxy;
   // The proxy alone knows whether somebody is there, and tells it of a tunnel only.
@@ -135,8 +141,8 @@ async function reaching(
     target.kind === "http" ? { host: hostOf(target.url), port: portOf(target.url) } : target;
   const family = familyOf(settings, proxy?.host ?? host);
   const place = { host, port, family, noDelay: true, ...withTls, ...(tunnel && { tunnel }) };
-  return async (timeoutMs, signal) => {
-    const link = await linkTcp({ ...place, timeoutMs }, signal, mute);
+  return async (timeoutMs, signal, emit) => {
+    const link = await linkTcp({ ...place, timeoutMs }, signal, emit);
     if (proxy === undefined && reachedItself(link.lower)) {
       // Not with a FIN, after which the port would not be free for a while.
       link.lower.resetAndDestroy();
@@ -154,15 +160,12 @@ async function secureOf(
   const isHttp = target.kind === "http";
   if (isHttp ? target.url.protocol !== "https:" : target.kind !== "tls") return undefined;
   const { clientTls } = await import("./tls.ts");
-  const { ca, pin, servername, insecure } = target.wishes;
-  const flags = {
-    ...(isHttp && { alpn: ["http/1.1"] }),
-    ...settings,
-    ...(ca !== undefined && { ca }),
-    ...(pin !== undefined && { pin }),
-    ...(servername !== undefined && { servername }),
-    ...(insecure !== undefined && { insecure }),
-  };
+  const { ca, pin, insecure } = target.wishes;
+  const flags = { ...(isHttp && { alpn: ["http/1.1"] }), ...settings };
+  // Whom a target trusts is its own matter where it says so.
+  if (ca !== undefined || pin !== undefined || insecure !== undefined)
+    for (const each of ["ca", "pin", "insecure"] as const) delete flags[each];
+  Object.assign(flags, target.wishes);
   // What --insecure finds wrong would be told at each attempt.
-  return clientTls(flags, { ...context, emit: mute });
+  return clientTls(flags, { ...context, emit: () => undefined });
 }

@@ -1,4 +1,4 @@
-import { withDeadline } from "../../endpoints/deadline.ts";
+import { timedOut, withDeadline } from "../../endpoints/deadline.ts";
 import { type Named, resolveHost, type ResolvedAddress } from "../../endpoints/resolve.ts";
 import { ExitCode, systemError } from "../../errors.ts";
 import { hostPort } from "../../events.ts";
@@ -26,18 +26,30 @@ export function askUdp(named: Named, patienceMs: number, talk: Talk): AskTarget 
     const begun = performance.now();
     let answer: Readiness;
     try {
-      const addresses = await withDeadline(timeoutMs, signal, (signal) =>
-        resolveHost(named, signal, () => undefined),
-      );
+      const addresses = await resolveWithin(timeoutMs, named, signal);
       const stillLeftMs = Math.max(Math.round(timeoutMs - (performance.now() - begun)), 1);
       const verdict = await askAddresses(addresses, named.port, stillLeftMs, talk.send, signal);
       answer = readinessOf(verdict, named, timeoutMs, talk.meets);
     } catch (error) {
       if (signal.aborted) throw error;
       answer = unreached(error);
+      // The silence of a name server says nothing of the target.
+      if (answer.late) answer = { ...answer, there: true };
     }
     return { answer, cut: answer.late === true && leftMs < patienceMs };
   };
+}
+
+function resolveWithin(
+  timeoutMs: number,
+  named: Named,
+  signal: AbortSignal,
+): Promise<ResolvedAddress[]> {
+  return withDeadline(timeoutMs, signal, (signal, deadline) => {
+    deadline.late = (seconds) =>
+      timedOut(`cannot resolve ${named.host}: no answer within ${seconds} s`);
+    return resolveHost(named, signal, () => undefined);
+  });
 }
 
 /** The first reply, or what tells most where there is none. */
@@ -49,6 +61,7 @@ function askAddresses(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const verdicts: Verdict[] = [];
+  const failures: Error[] = [];
   let cancels: (() => void)[] = [];
   const late = () => mostTelling(verdicts) ?? { state: "no answer" as const, code: "ETIMEDOUT" };
   const leave = () => {
@@ -59,9 +72,13 @@ function askAddresses(
       probeUdp(
         { ...address, port, timeoutMs },
         (verdict) => {
-          if (verdict instanceof Error) return done(verdict);
-          verdicts.push(verdict);
-          if (verdict.state === "open" || verdicts.length === addresses.length) done(late());
+          // This machine may have no way to one of them, as to ::1 without IPv6.
+          if (verdict instanceof Error) failures.push(verdict);
+          else verdicts.push(verdict);
+          const [failure] = failures;
+          if (failure !== undefined && failures.length === addresses.length) return done(failure);
+          const all = verdicts.length + failures.length === addresses.length;
+          if (all || verdicts.some(({ state }) => state === "open")) done(late());
         },
         question,
       ),

@@ -1,7 +1,10 @@
 import { setMaxListeners } from "node:events";
+import { inJson } from "../../cli/event-words.ts";
+import { hostOf } from "../../cli/http-url.ts";
 import type { Target } from "../../cli/target.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
 import { allLeft } from "../../probes/leave.ts";
+import { isIP } from "../../ip.ts";
 import { poll, type Polled, type Polling } from "../../probes/polling.ts";
 import type { AskTarget } from "../../probes/readiness.ts";
 import type { Context } from "../context.ts";
@@ -47,10 +50,14 @@ export async function runWait(
     context.settle();
     const done = outcomes[options.any ? "some" : "every"](({ done }) => done);
     if (options.json && command.length === 0)
-      await print(`${JSON.stringify(resultOf(outcomes, done, options, begun))}\n`, context.emit);
+      await print(`${inJson(resultOf(outcomes, done, options, begun))}\n`, context);
     if (!done) throw notReady(outcomes, options);
     restore();
-    if (command.length > 0) await runCommand(command, context);
+    if (command.length === 0) return;
+    // A ^C that was typed before there was a command has not gone to it, and ends us.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+    context.signal.throwIfAborted();
+    await runCommand(command, context);
   } finally {
     // An exit with what nobody has read would be a reset.
     await allLeft();
@@ -65,14 +72,17 @@ export async function runWait(
  */
 function lookUpAtOnce(targets: readonly Target[]): () => void {
   const { UV_THREADPOOL_SIZE: before } = process.env;
-  const threads = 2 * targets.length;
+  const hosts = targets.map((target) =>
+    "host" in target ? target.host : target.kind === "http" ? hostOf(target.url) : "",
+  );
+  const threads = 2 * new Set(hosts.filter((host) => isIP(host) === 0)).size;
   if (before !== undefined || threads <= usualThreads) return () => undefined;
   process.env["UV_THREADPOOL_SIZE"] = String(Math.min(threads, mostThreads));
   return () => delete process.env["UV_THREADPOOL_SIZE"];
 }
 
 const usualThreads = 4;
-const mostThreads = 256;
+const mostThreads = 64;
 
 /** Polls all targets at once, until it is known whether all, or one of them, are ready. */
 async function outcomesOf(
