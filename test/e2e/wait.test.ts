@@ -122,7 +122,7 @@ describe("wait", () => {
       "--expect",
       "nothing of the kind",
       "-w",
-      "10ms",
+      "100ms",
       "--timeout",
       "2s",
     ]).ended;
