@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from "commander";
 import { type PortcatError, usageError } from "../errors.ts";
 import { type Expectation, parseExpectation, parseSend } from "./expectation.ts";
-import { parseHttpUrl } from "./http-url.ts";
+import { hostOf, parseHttpUrl } from "./http-url.ts";
 import { parsePlace } from "./place.ts";
-import { parsePin } from "./tls-options.ts";
+import { parseName, parsePin } from "./tls-options.ts";
 import { parsePath } from "./values.ts";
 
 /** What a target asks of what it reaches, apart from being there; what it does not say, the options do. */
@@ -35,10 +35,17 @@ export type Target = {
     }
 );
 
+/** The host of a target; undefined where it has none, but a path. */
+export function hostOfTarget(target: Target): string | undefined {
+  if ("host" in target) return target.host;
+  if (target.kind !== "http" || target.socketPath !== undefined) return undefined;
+  return hostOf(target.url);
+}
+
 const readers: Record<string, (text: string) => unknown> = {
   expect: parseExpectation,
   send: parseSend,
-  servername: notEmpty,
+  servername: parseName,
   ca: parsePath,
   pin: parsePin,
   insecure: parseFlag,
@@ -125,11 +132,6 @@ function decoded(value: string): string {
   } catch {
     throw new InvalidArgumentError("expected percent signs as %25");
   }
-}
-
-function notEmpty(text: string): string {
-  if (text === "") throw new InvalidArgumentError("it cannot be empty");
-  return text;
 }
 
 function parseFlag(text: string): boolean {

@@ -110,7 +110,7 @@ export function parseAlpn(text: string): string[] {
   return names;
 }
 
-function parseName(text: string): string {
+export function parseName(text: string): string {
   if (text === "") throw new InvalidArgumentError("it cannot be empty");
   return text;
 }

@@ -6,7 +6,6 @@ import {
   parseStatuses,
   type StatusRange,
 } from "../cli/expectation.ts";
-import { hostOf } from "../cli/http-url.ts";
 import {
   excludes,
   type FamilyOptions,
@@ -17,7 +16,7 @@ import {
 } from "../cli/options.ts";
 import { outputOptions, type OutputOptions } from "../cli/output-options.ts";
 import { checkProxyOptions, type ProxyFlags, proxyOptions } from "../cli/proxy-options.ts";
-import { parseTarget, type Target } from "../cli/target.ts";
+import { hostOfTarget, parseTarget, type Target } from "../cli/target.ts";
 import { excludesTls, type TlsClientFlags, tlsVerifyOptions } from "../cli/tls-options.ts";
 import { agentOf } from "../cli/user-agent.ts";
 import { parsePositiveTime, wholeNumber } from "../cli/values.ts";
@@ -150,9 +149,8 @@ function checkTargets(command: Command, targets: readonly Target[], options: Wai
 /** @throws PortcatError (exit code 2) when a host cannot be asked for */
 async function checkDestinations(targets: readonly Target[], options: WaitOptions): Promise<void> {
   for (const target of targets) {
-    const host =
-      "host" in target ? target.host : target.kind === "http" ? hostOf(target.url) : undefined;
-    if (host === undefined || ("socketPath" in target && target.socketPath !== undefined)) continue;
+    const host = hostOfTarget(target);
+    if (host === undefined) continue;
     const proxy = isTcp(target) ? options.proxy : undefined;
     familyOf(options, proxy?.host ?? host);
     if (proxy !== undefined) (await import("../endpoints/tunnel.ts")).checkDestination(proxy, host);

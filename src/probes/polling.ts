@@ -3,7 +3,7 @@ import type { AskTarget, Readiness } from "./readiness.ts";
 
 /** The first pause between two attempts; each is twice the one before, up to the longest. */
 const firstPauseMs = 25;
-/** What the system answers where nobody is there, whom more attempts could bother. */
+/** What the system answers where nobody is there whom more attempts could bother. */
 const absentCodes: readonly (string | null)[] = ["ECONNREFUSED", "ENOENT"];
 
 /** An attempt that the deadline has cut short tells less than an earlier one, unless it lasted so long. */

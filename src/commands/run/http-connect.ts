@@ -46,6 +46,11 @@ export function isForwarded(url: URL, proxy: Proxy | undefined): proxy is Proxy 
   return proxy !== undefined && url.protocol === "http:" && proxy.protocol.startsWith("http");
 }
 
+/** What a request line asks for: of a proxy that it is handed to in whole, the whole URL (RFC 9112, section 3.2.2). */
+export function requestTarget(url: URL, proxy: Proxy | undefined): string {
+  return isForwarded(url, proxy) ? url.href : url.pathname + url.search;
+}
+
 async function connectOnce(
   url: URL,
   secure: Secure | undefined,

@@ -24,7 +24,7 @@ import type { Context } from "../context.ts";
 import type { TlsClientFlags } from "../../cli/tls-options.ts";
 import type { HttpRequestOptions } from "../http-request.ts";
 import { type Body, bodyOf, noSource } from "./http-body.ts";
-import { connectTo, isForwarded, type Took, tenths } from "./http-connect.ts";
+import { connectTo, isForwarded, requestTarget, type Took, tenths } from "./http-connect.ts";
 import { headersOf } from "./http-headers.ts";
 import { limitRun, socketOptionsOf, stdoutFor } from "./session.ts";
 
@@ -237,9 +237,7 @@ class Run {
       link,
       {
         method: asked.method,
-        target: isForwarded(asked.url, this.#proxy)
-          ? asked.url.href
-          : asked.url.pathname + asked.url.search,
+        target: requestTarget(asked.url, this.#proxy),
         headers,
         headFirst: body !== undefined && body.bytes === undefined,
       },

@@ -1,6 +1,6 @@
 import { hostOf } from "../../cli/http-url.ts";
 import { familyOf } from "../../cli/options.ts";
-import type { Target } from "../../cli/target.ts";
+import { hostOfTarget, type Target } from "../../cli/target.ts";
 import { type Link, peerOf, type Secure } from "../../endpoints/connection.ts";
 import { linkTcp } from "../../endpoints/tcp-connect.ts";
 import { type Proxy, tunnelThrough, wayToProxy } from "../../endpoints/tunnel.ts";
@@ -113,9 +113,8 @@ const hasLeft = ({ ends }: Link) => ends.transport !== "unix" && ends.remote.add
 
 /** Whether there is one place where it can be, and that is what was typed. */
 function isPlain(target: StreamTarget): boolean {
-  if (target.kind === "unix") return true;
-  if (target.kind !== "http") return isIP(target.host) !== 0;
-  return target.socketPath !== undefined || isIP(hostOf(target.url)) !== 0;
+  const host = hostOfTarget(target);
+  return host === undefined || isIP(host) !== 0;
 }
 
 /** How a target is connected to. @throws PortcatError (exit code 2) for what cannot be used */

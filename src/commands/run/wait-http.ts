@@ -4,7 +4,7 @@ import { forwardingRefused } from "../../endpoints/http-proxy.ts";
 import type { Talk } from "../../probes/conversation.ts";
 import { askStatus } from "../../probes/http-status.ts";
 import { type Readiness, unreached } from "../../probes/readiness.ts";
-import { isForwarded } from "./http-connect.ts";
+import { isForwarded, requestTarget } from "./http-connect.ts";
 import { headersOf } from "./http-headers.ts";
 import type { WaitSettings } from "./wait-askers.ts";
 
@@ -20,7 +20,7 @@ export async function askServer(
   const proxy = isForwarded(url, throughProxy) ? throughProxy : undefined;
   const asked = { method: "GET", url, headers: [], authorization };
   const question = {
-    target: proxy ? url.href : url.pathname + url.search,
+    target: requestTarget(url, proxy),
     headers: headersOf(asked, undefined, agent, proxy),
     statuses: expectStatus,
     meets,

@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { inJson } from "../../cli/event-words.ts";
-import { hostOf } from "../../cli/http-url.ts";
-import type { Target } from "../../cli/target.ts";
+import { hostOfTarget, type Target } from "../../cli/target.ts";
 import { ExitCode, PortcatError } from "../../errors.ts";
 import { allLeft } from "../../probes/leave.ts";
 import { isIP } from "../../ip.ts";
@@ -72,10 +71,8 @@ export async function runWait(
  */
 function lookUpAtOnce(targets: readonly Target[]): () => void {
   const { UV_THREADPOOL_SIZE: before } = process.env;
-  const hosts = targets.map((target) =>
-    "host" in target ? target.host : target.kind === "http" ? hostOf(target.url) : "",
-  );
-  const threads = 2 * new Set(hosts.filter((host) => isIP(host) === 0)).size;
+  const names = targets.map(hostOfTarget).filter((host) => host !== undefined && isIP(host) === 0);
+  const threads = 2 * new Set(names).size;
   if (before !== undefined || threads <= usualThreads) return () => undefined;
   process.env["UV_THREADPOOL_SIZE"] = String(Math.min(threads, mostThreads));
   return () => delete process.env["UV_THREADPOOL_SIZE"];
